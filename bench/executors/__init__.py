@@ -1,0 +1,5 @@
+"""Where runs happen."""
+
+EXECUTORS = {
+    "inline": "bench.executors.inline:inline",
+}

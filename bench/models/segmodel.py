@@ -1,0 +1,34 @@
+"""What every network is to the rest of the house: normalised images in -> named logits out."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class SegModel(nn.Module):
+    """A segmentation network.
+
+    `forward(images)`: float (N, 3, H, W), normalised -> {"out": logits (N, K, h, w)} and, when built with auxiliary
+    heads, also "aux" and "boundary", in train and in eval mode.  h, w may be smaller than H, W (stride 8).
+
+    `autocast_dtype` is the precision of the forward pass; autocast is entered here, inside the call, because a caller
+    that is a generator would leak it into the backward pass.  Outputs come back as float32.
+    """
+
+    autocast_dtype: torch.dtype | None = None
+
+    def __call__(self, images: Tensor) -> dict[str, Tensor]:
+        if self.autocast_dtype is None:
+            return super().__call__(images)  # type: ignore[no-any-return]
+        with torch.autocast(images.device.type, self.autocast_dtype):
+            outputs = super().__call__(images)
+        return {name: logits.float() for name, logits in outputs.items()}
+
+    def deployed(self) -> nn.Module:
+        """A module that shares these weights and whose forward gives the main logits alone: what is timed and counted."""
+        raise NotImplementedError
+
+    def stages(self) -> list[tuple[str, list[nn.Module]]]:
+        """(name, modules) from stem to head, a partition of all parameters: for learning rates by depth."""
+        raise NotImplementedError

@@ -1,0 +1,284 @@
+"""A component's name -> its table entry, its options and the thing built; or an error that lists the near names.
+
+Tables hold "module:function" text, and options are read from the function's source (its keyword-only parameters), so
+listing, checking and completing a configuration imports no component and therefore no torch.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import functools
+import importlib
+import importlib.metadata
+import importlib.util
+import operator
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from bench.spec import BenchError, Component, DatasetInfo, Domain, ModelSpec, RunConfig, run_id
+
+TABLES = {
+    "augment": "bench.augment:AUGMENT",
+    "dataset": "bench.datasets:DATASETS",
+    "executor": "bench.executors:EXECUTORS",
+    "loss": "bench.losses:LOSSES",
+    "method": "bench.methods:METHODS",
+    "model": "bench.models:MODELS",
+    "optimizer": "bench.optimizers:OPTIMIZERS",
+    "scheduler": "bench.schedulers:SCHEDULERS",
+}
+
+
+@dataclass(frozen=True)
+class Option:
+    """One keyword-only parameter of a builder; `type` is None when the annotation is not a plain one."""
+
+    type: Any
+    default: Any
+    required: bool
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A row of a table: where the builder is, what people call it, what it says of itself."""
+
+    kind: str
+    name: str
+    build: str
+    label: str
+    about: str
+    paper: str
+    origin: str
+
+
+def near(word: str, words: Iterable[str]) -> str:
+    """A remedy that names the nearest valid words, or all of them when none is near."""
+    words = sorted(words)
+    close = difflib.get_close_matches(word, words, n=3, cutoff=0.55)
+    if close:
+        return "did you mean " + " or ".join(close) + "?"
+    return "choose one of: " + ", ".join(words) if words else ""
+
+
+def load(path: str) -> Any:
+    """The object behind "module:attribute"."""
+    module, _, attribute = path.partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+@functools.cache
+def plugins(kind: str) -> dict[str, tuple[str, str]]:
+    """Components that installed packages offer through the entry-point group `bench.<kind>s`: name -> (path, package)."""
+    group = TABLES[kind].partition(":")[0]
+    found = importlib.metadata.entry_points(group=group)
+    return {e.name: (e.value, e.dist.name if e.dist else "") for e in found}
+
+
+def names(kind: str) -> list[str]:
+    """All names of a kind, the package's own and those of plug-ins."""
+    return sorted({**load(TABLES[kind]), **plugins(kind)})
+
+
+@functools.cache
+def entry(kind: str, name: str) -> Entry:
+    """The row of `name`; raises BenchError with the near names."""
+    table: Mapping[str, str | ModelSpec] = load(TABLES[kind])
+    origin, row = "bench", table.get(name)
+    if row is None and name in plugins(kind):
+        row, origin = plugins(kind)[name]
+    if row is None:
+        raise BenchError(f"unknown {kind} '{name}'", remedy=near(name, names(kind)), key=kind)
+    spec = row if isinstance(row, ModelSpec) else ModelSpec(row, name, "")
+    about = (ast.get_docstring(_function(spec.build)) or "").partition("\n")[0]
+    return Entry(kind, name, spec.build, spec.label, about, spec.paper, origin)
+
+
+@functools.cache
+def _module_tree(module: str) -> ast.Module:
+    found = importlib.util.find_spec(module)
+    if found is None or not found.origin:
+        raise BenchError(f"module {module} is not importable")
+    return ast.parse(Path(found.origin).read_text(encoding="utf-8"))
+
+
+def _function(path: str) -> ast.FunctionDef | ast.ClassDef:
+    module, _, attribute = path.partition(":")
+    for node in _module_tree(module).body:
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and node.name == attribute:
+            return node
+    raise BenchError(f"{module} defines no function '{attribute}'")
+
+
+def _signature(path: str) -> ast.arguments:
+    node = _function(path)
+    if isinstance(node, ast.FunctionDef):
+        return node.args
+    for inner in node.body:
+        if isinstance(inner, ast.FunctionDef) and inner.name == "__init__":
+            return inner.args
+    return ast.arguments(posonlyargs=[], args=[], kwonlyargs=[], kw_defaults=[], defaults=[])
+
+
+def _plain_type(node: ast.expr | None) -> Any:
+    """The type that a plain annotation spells (numbers, text, Literal, tuple, list, dict, unions), else None."""
+    plain = {"int": int, "float": float, "str": str, "bool": bool, "dict": dict, "list": list, "None": None}
+    if isinstance(node, ast.Constant):
+        return _plain_type(ast.parse(node.value, mode="eval").body) if isinstance(node.value, str) else node.value
+    if isinstance(node, ast.Name):
+        return plain.get(node.id, Any)
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
+        return operator.or_(_plain_type(node.left), _plain_type(node.right))
+    if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name):
+        inner = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+        if node.value.id == "Literal":
+            return Literal[tuple(ast.literal_eval(i) for i in inner)]
+        outer = {"tuple": tuple, "list": list, "dict": dict}.get(node.value.id)
+        if outer is not None:
+            args = [... if isinstance(i, ast.Constant) and i.value is ... else _plain_type(i) for i in inner]
+            return outer.__class_getitem__(tuple(args))
+    return Any
+
+
+@functools.cache
+def options(kind: str, name: str) -> dict[str, Option]:
+    """The options of a component: the keyword-only parameters of its builder, in source order."""
+    args = _signature(entry(kind, name).build)
+    found = {}
+    for arg, default in zip(args.kwonlyargs, args.kw_defaults, strict=True):
+        value = None if default is None else ast.literal_eval(default)
+        found[arg.arg] = Option(_plain_type(arg.annotation), value, default is None)
+    return found
+
+
+@functools.cache
+def _adapter(kind: str, name: str, option: str) -> TypeAdapter[Any]:
+    wanted = options(kind, name)[option].type
+    return TypeAdapter(wanted, config=ConfigDict(allow_inf_nan=False))
+
+
+def resolve(kind: str, component: Component) -> Component:
+    """`component` with every option checked, converted and spelled out.
+
+    Raises BenchError (its `key` ends in the option's name) for an unknown name, an unknown option, one of another type
+    or a missing one.
+    """
+    known = options(kind, component.name)
+    for key in component.options:
+        if key not in known:
+            remedy = near(key, known) if known else f"{component.name} has no options"
+            raise BenchError(f"unknown option '{key}' of {kind} '{component.name}'", remedy=remedy, key=key)
+    full = {}
+    for key, option in known.items():
+        if key not in component.options:
+            if option.required:
+                raise BenchError(f"{kind} '{component.name}' needs `{key}`", remedy=f"write `{key}: ...`", key=key)
+            full[key] = _jsonable(option.default)
+            continue
+        try:
+            full[key] = _jsonable(_adapter(kind, component.name, key).validate_python(component.options[key]))
+        except ValidationError as error:
+            raise BenchError(
+                f"{component.options[key]!r} is no value for `{key}` of {kind} '{component.name}'",
+                remedy=error.errors()[0]["msg"].lower(),
+                key=key,
+            ) from None
+    return Component(name=component.name, options=full)
+
+
+def _jsonable(value: Any) -> Any:
+    return [_jsonable(v) for v in value] if isinstance(value, (tuple, list)) else value
+
+
+def build(kind: str, component: Component, *args: Any) -> Any:
+    """The component itself: its builder called with `args` (what the harness supplies) and its options."""
+    full = resolve(kind, component)
+    return load(entry(kind, full.name).build)(*args, **full.options)
+
+
+def dataset_info(name: str) -> DatasetInfo:
+    """The facts of a dataset: `INFO` of the module that holds its builder (numpy only, no torch)."""
+    info: DatasetInfo = load(entry("dataset", name).build.partition(":")[0] + ":INFO")
+    return info
+
+
+# ------------------------------------------------------------------ whole configurations
+
+_COMPONENTS = ("model", "dataset", "method", "loss", "optimizer", "scheduler")
+
+
+def resolve_config(config: RunConfig) -> RunConfig:
+    """`config` with every component complete and every domain written `dataset/domain` and known to exist.
+
+    Raises BenchError whose `key` is the path inside the run's configuration.
+    """
+    full: dict[str, Any] = {}
+    for kind in _COMPONENTS:
+        full[kind] = _keyed(kind, kind, getattr(config, kind))
+    full["augment"] = tuple(_keyed("augment", f"augment.{i}", c) for i, c in enumerate(config.augment))
+    home = config.dataset.name
+    full["source"] = _domain(config.source, home, "source")
+    full["target"] = None if config.target is None else _domain(config.target, home, "target")
+    full["evaluate_on"] = tuple(_domain(d, home, f"evaluate_on.{i}") for i, d in enumerate(config.evaluate_on))
+    classes = dataset_info(home).class_names
+    for key in ("target", *(f"evaluate_on.{i}" for i in range(len(config.evaluate_on)))):
+        other = full["target"] if key == "target" else full["evaluate_on"][int(key.partition(".")[2])]
+        if other is not None and dataset_info(Domain.parse(other).dataset).class_names != classes:
+            theirs = dataset_info(Domain.parse(other).dataset)
+            raise BenchError(
+                f"{other} has {theirs.num_classes} classes that are not the {len(classes)} of {home}",
+                remedy=f"use a domain of {home}, or of a dataset with the same classes",
+                key=key,
+            )
+    return config.model_copy(update=full)
+
+
+def _keyed(kind: str, key: str, component: Component) -> Component:
+    try:
+        return resolve(kind, component)
+    except BenchError as error:
+        error.key = key if error.key in (kind, "") else f"{key}.{error.key}"
+        raise
+
+
+def _domain(text: str, home: str, key: str) -> str:
+    domain = Domain.parse(text, home)
+    try:
+        known = dataset_info(domain.dataset).domains
+    except BenchError as error:
+        raise error.at(key=key) from None
+    if domain.name not in known:
+        raise BenchError(f"{domain.dataset} has no domain '{domain.name}'", remedy=near(domain.name, known), key=key)
+    return str(domain)
+
+
+def identity(config: RunConfig) -> dict[str, Any]:
+    """The fields of a resolved configuration that differ from their defaults: what its id is made of."""
+    differs: dict[str, Any] = {}
+    for key, field in RunConfig.model_fields.items():
+        value = getattr(config, key)
+        if isinstance(value, Component):
+            short = _short(key, value)
+            if field.is_required() or short != {"name": field.default.name}:
+                differs[key] = short
+        elif key == "augment":
+            if value:
+                differs[key] = [_short("augment", c) for c in value]
+        elif field.is_required() or value != field.default:
+            differs[key] = value
+    return differs
+
+
+def _short(kind: str, component: Component) -> dict[str, Any]:
+    known = options(kind, component.name)
+    changed = {k: v for k, v in component.options.items() if known[k].required or v != _jsonable(known[k].default)}
+    return {"name": component.name, **changed}
+
+
+def id_of(config: RunConfig) -> str:
+    """The run id of a resolved configuration."""
+    return run_id(identity(config))
