@@ -73,7 +73,7 @@ def load(path: str) -> Any:
 
 @functools.cache
 def plugins(kind: str) -> dict[str, tuple[str, str]]:
-    """Components that installed packages offer through the entry-point group `bench.<kind>s`: name -> (path, package)."""
+    """What installed packages offer through the entry-point group `bench.<kind>s`: name -> (path, package)."""
     group = TABLES[kind].partition(":")[0]
     found = importlib.metadata.entry_points(group=group)
     return {e.name: (e.value, e.dist.name if e.dist else "") for e in found}
@@ -137,10 +137,10 @@ def _plain_type(node: ast.expr | None) -> Any:
         inner = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
         if node.value.id == "Literal":
             return Literal[tuple(ast.literal_eval(i) for i in inner)]
-        outer = {"tuple": tuple, "list": list, "dict": dict}.get(node.value.id)
+        outer: Any = {"tuple": tuple, "list": list, "dict": dict}.get(node.value.id)
         if outer is not None:
-            args = [... if isinstance(i, ast.Constant) and i.value is ... else _plain_type(i) for i in inner]
-            return outer.__class_getitem__(tuple(args))
+            args = tuple(... if isinstance(i, ast.Constant) and i.value is ... else _plain_type(i) for i in inner)
+            return outer[args]
     return Any
 
 
