@@ -26,7 +26,7 @@ MODELS = {
 
 
 def make_model(name: str, num_classes: int, **options: Any) -> SegModel:
-    """The network `name` for `num_classes` classes, freshly initialised; raises BenchError for unknown names or options."""
+    """The network `name` for `num_classes` classes, freshly initialised; raises BenchError on unknown names."""
     from bench import names
 
     model: SegModel = names.build("model", Component(name=name, options=options), num_classes)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
 from torch import Tensor, nn
 
@@ -17,6 +19,8 @@ class SegModel(nn.Module):
     """
 
     autocast_dtype: torch.dtype | None = None
+    auxiliary: tuple[str, ...] = ()
+    """Names of the modules that only training needs; `deployed` leaves them out, so each may be None."""
 
     def __call__(self, images: Tensor) -> dict[str, Tensor]:
         if self.autocast_dtype is None:
@@ -26,9 +30,28 @@ class SegModel(nn.Module):
         return {name: logits.float() for name, logits in outputs.items()}
 
     def deployed(self) -> nn.Module:
-        """A module that shares these weights and whose forward gives the main logits alone: what is timed and counted."""
-        raise NotImplementedError
+        """A module that shares these weights and whose forward gives the main logits alone: what is timed and counted.
+
+        Only tensors are shared: mode, hooks and precision are those of this moment, and changing them on one side does
+        not reach the other.  Moving either to another device or type parts them.
+        """
+        shared = {id(tensor): tensor for tensor in (*self.parameters(), *self.buffers())}
+        twin = copy.deepcopy(self, shared)
+        for name in self.auxiliary:
+            setattr(twin, name, None)
+        return Deployed(twin)
 
     def stages(self) -> list[tuple[str, list[nn.Module]]]:
         """(name, modules) from stem to head, a partition of all parameters: for learning rates by depth."""
         raise NotImplementedError
+
+
+class Deployed(nn.Module):
+    """The main logits (N, K, h, w) of a SegModel, as a plain tensor."""
+
+    def __init__(self, model: SegModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.model(images)["out"]
