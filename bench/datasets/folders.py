@@ -1,0 +1,137 @@
+"""Folders of photos and masks -> a Dataset: listing, pairing, missing data, digest."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import os
+import re
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from bench.datasets.reading import data_error, no_labels, read_image, read_labels
+from bench.names import near
+from bench.spec import BenchError, DatasetInfo, ExitCode
+
+SPLITS = ("train", "val", "test", "target")
+"""`target` gives the unlabelled images that adaptation may see; its labels are all IGNORE."""
+
+PHOTOS = (".png", ".jpg", ".jpeg")
+MASKS = (".png",)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One photo and its mask; `mask` is None where labels must not be seen."""
+
+    name: str
+    image: Path
+    mask: Path | None
+
+
+@dataclass(frozen=True, eq=False)
+class FolderDataset:
+    """Labelled image files of one domain and split; `table` turns values on disk into labels (see `label_table`)."""
+
+    info: DatasetInfo
+    domain: str
+    split: str
+    samples: tuple[Sample, ...]
+    table: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def image_name(self, index: int) -> str:
+        """The file's stem."""
+        return self.samples[index].name
+
+    def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """(image uint8 (H, W, 3) RGB, labels uint8 (H, W)); raises BenchError naming the file at any fault."""
+        sample = self.samples[index]
+        image = read_image(sample.image)
+        if sample.mask is None:
+            return image, no_labels(image)
+        height, width = image.shape[:2]
+        return image, read_labels(sample.mask, self.table, (height, width))
+
+    def digest(self) -> str:
+        """sha256 over name and bytes of every file in order and over the label table; 2 GB take about a second."""
+        files = [path for s in self.samples for path in (s.image, s.mask) if path is not None]
+        whole = hashlib.sha256(self.table.tobytes())
+        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as threads:
+            for path, digest in zip(files, threads.map(_file_digest, files), strict=True):
+                whole.update(f"{path.parent.name}/{path.name}".encode("utf-8", "surrogateescape") + b"\0" + digest)
+        return whole.hexdigest()
+
+
+def _file_digest(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").digest()
+    except OSError as error:
+        raise data_error(f"cannot be read ({error.strerror or error})", path, "restore the file") from error
+
+
+def check_request(info: DatasetInfo, domain: str, split: str) -> None:
+    """Raises BenchError unless the dataset has this domain and split."""
+    if domain not in info.domains:
+        raise BenchError(f"{info.name} has no domain '{domain}'", remedy=near(domain, info.domains))
+    if split not in SPLITS:
+        raise BenchError(f"{info.name} has no split '{split}'", remedy=near(split, SPLITS))
+
+
+def not_found(info: DatasetInfo, place: Path | None) -> BenchError:
+    """The one line for data that is not there: what, where it was looked for, and both ways on."""
+    return BenchError(
+        f"{info.label} was not found" + ("" if place else ": no data folder is set"),
+        remedy=f"set BENCH_DATA, or pass --data-root, to the folder that holds {info.name}/; "
+        "`dataset: landcover` needs no files",
+        file=place,
+        code=ExitCode.DATA,
+    )
+
+
+def list_files(folder: Path, suffixes: Sequence[str], keep: Callable[[str], bool] = lambda stem: True) -> list[Path]:
+    """Files with these suffixes whose stem is kept, in numeric order: 2 before 10.
+
+    Hidden files (.DS_Store, ._x.png) are no data; two files with one stem are an error.
+    """
+    try:
+        names = [entry.name for entry in os.scandir(folder) if entry.is_file() and not entry.name.startswith(".")]
+    except OSError as error:
+        raise data_error(f"the folder cannot be read ({error.strerror or error})", folder) from error
+    wanted = (folder / name for name in names if os.path.splitext(name)[1].lower() in suffixes)
+    files = sorted((path for path in wanted if keep(path.stem)), key=lambda path: (natural(path.stem), path.name))
+    for before, after in itertools.pairwise(files):
+        if before.stem == after.stem:
+            raise data_error(f"{before.name} has the same name", after, "keep one of the two")
+    return files
+
+
+def natural(text: str) -> tuple[list[str | int], str]:
+    """A sort key that counts: `9` before `10`; equal numbers (`1`, `01`) fall back to the text."""
+    parts = re.split(r"([0-9]+)", text)
+    return [int(part) if i % 2 else part for i, part in enumerate(parts)], text
+
+
+def samples(images: Sequence[Path], masks: Sequence[Path]) -> tuple[Sample, ...]:
+    """Photos and masks joined by stem; raises BenchError for the first that stands alone, with the number of others."""
+    by_stem = {path.stem: path for path in masks}
+    lonely = [path for path in images if path.stem not in by_stem]
+    photos = {path.stem for path in images}
+    orphans = [path for path in masks if path.stem not in photos]
+    for alone, lacks in ((lonely, "mask"), (orphans, "photo")):
+        if alone:
+            more = f" (and {len(alone) - 1} more)" if len(alone) > 1 else ""
+            raise data_error(f"no {lacks} belongs to this file{more}", alone[0], "restore it, or remove this file")
+    return tuple(Sample(path.stem, path, by_stem[path.stem]) for path in images)
+
+
+def unlabelled(images: Sequence[Path]) -> tuple[Sample, ...]:
+    """Photos whose masks are never opened."""
+    return tuple(Sample(path.stem, path, None) for path in images)

@@ -1,0 +1,102 @@
+"""One image or mask file -> a uint8 array, or a BenchError that names the file.
+
+Pillow's own `open` accepts some sixty formats, and warns about huge images instead of refusing them; here two decoders
+are called by name, and the size in the header is judged before a pixel is decoded.  (torchvision's reader is no choice:
+a damaged PNG can kill the process.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from PIL import ImageFile, JpegImagePlugin, PngImagePlugin
+
+from bench.spec import IGNORE, BenchError, ExitCode
+
+MAX_PIXELS = 64 * 2**20
+"""Largest image that is decoded: a 400 kB PNG can claim 400 million pixels."""
+
+_DECODERS: dict[bytes, type[ImageFile.ImageFile]] = {
+    b"\x89PNG\r\n\x1a\n": PngImagePlugin.PngImageFile,
+    b"\xff\xd8\xff": JpegImagePlugin.JpegImageFile,
+}
+_UNKNOWN = 254  # marks a value on disk that has no label; never a label itself
+
+
+def data_error(problem: str, file: Path, remedy: str = "") -> BenchError:
+    """A fault of the data in `file`."""
+    return BenchError(problem, remedy=remedy, file=file, code=ExitCode.DATA)
+
+
+def label_table(codes: Mapping[int, int]) -> np.ndarray:
+    """uint8 (256,): value on disk -> label, for `read_labels`; values missing from `codes` are faults."""
+    table = np.full(256, _UNKNOWN, np.uint8)
+    table[list(codes)] = list(codes.values())
+    return table
+
+
+def read_image(path: Path) -> np.ndarray:
+    """The photo as uint8 (H, W, 3) RGB; raises BenchError naming the file."""
+    with _decoding(path) as image:
+        if image.mode not in ("RGB", "RGBA", "L"):
+            raise data_error(f"a photo of mode '{image.mode}' is not 8-bit colour", path, "save it as 8-bit RGB")
+        return np.array(image if image.mode == "RGB" else image.convert("RGB"))
+
+
+def read_labels(path: Path, table: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The mask as labels, uint8 (H, W) = `size`; a palette file counts by its indices.
+
+    Raises BenchError naming the file, and the value where one is not in `table`.
+    """
+    with _decoding(path) as image:
+        if image.mode not in ("L", "P"):
+            raise data_error(
+                f"a mask of mode '{image.mode}' does not hold one byte a pixel", path, "labels are 8-bit class numbers"
+            )
+        if (image.height, image.width) != size:
+            raise data_error(
+                f"the mask is {image.width}x{image.height} pixels, its photo {size[1]}x{size[0]}",
+                path,
+                "restore the pair from the original archive",
+            )
+        values = np.array(image)
+    labels: np.ndarray = table[values]
+    unknown = labels == _UNKNOWN
+    if unknown.any():
+        worst = int(values[unknown][0])
+        known = ", ".join(str(v) for v in np.flatnonzero(table != _UNKNOWN))
+        raise data_error(f"label {worst} in {int(unknown.sum())} pixels is none of {known}", path)
+    return labels
+
+
+def no_labels(image: np.ndarray) -> np.ndarray:
+    """Labels of an image whose labels must not be seen: all IGNORE, uint8 (H, W)."""
+    return np.full(image.shape[:2], IGNORE, np.uint8)
+
+
+@contextmanager
+def _decoding(path: Path) -> Iterator[ImageFile.ImageFile]:
+    """The fully decoded image; whatever a decoder raises on damaged bytes becomes one BenchError."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(8)
+            file.seek(0)
+            decoder = next((d for magic, d in _DECODERS.items() if head.startswith(magic)), None)
+            if decoder is None:
+                raise data_error("neither a PNG nor a JPEG" if head else "the file is empty", path)
+            with decoder(file) as image:
+                if image.width * image.height > MAX_PIXELS:
+                    raise data_error(
+                        f"{image.width}x{image.height} pixels are more than {MAX_PIXELS >> 20} megapixels", path
+                    )
+                image.load()
+                yield image
+    except (BenchError, MemoryError):
+        raise
+    except OSError as error:
+        raise data_error(f"cannot be read ({error.strerror or error})", path, "restore the file") from error
+    except Exception as error:  # damaged bytes raise SyntaxError, ValueError, struct.error, zlib.error and others
+        raise data_error(f"cannot be decoded ({error})", path, "restore the file") from error
