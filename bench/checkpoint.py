@@ -62,7 +62,7 @@ def save_step(folder: Path, state: dict[str, Any], *, run_id: str, step: int) ->
 
 
 def newest(folder: Path, *, run_id: str) -> dict[str, Any] | None:
-    """The newest checkpoint that is intact and of this run, or None; damaged ones are warned of once and passed over."""
+    """The newest intact checkpoint of this run, or None; damaged ones are warned of and passed over."""
     for path in sorted(folder.glob("step-*.pt"), reverse=True):
         try:
             return load(path, run_id=run_id)

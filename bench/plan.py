@@ -1,0 +1,64 @@
+"""A sweep and what the store holds -> which runs are done, stale, failed or left."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from bench.spec import BenchError, ExitCode, Failure, PlannedRun, Sweep
+from bench.store import Store, parse
+
+State = Literal["done", "stale", "failed", "todo"]
+Rerun = Literal["failed", "stale", "all"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Each run of a sweep, in its order, with what has become of it.
+
+    `done`: a record of this machine with today's configuration, reused.  `stale`: a record whose stored configuration
+    is another (a default changed without DEFAULTS being raised).  `failed`: no record, and the last attempt ended
+    badly.  `todo`: neither; an interrupted run counts here, because going on with it needs no asking.
+    """
+
+    states: tuple[tuple[PlannedRun, State], ...]
+    failures: dict[str, Failure]
+
+    def runs(self, *states: State) -> tuple[PlannedRun, ...]:
+        return tuple(run for run, state in self.states if state in states)
+
+    def to_run(self, rerun: Rerun | None = None) -> tuple[PlannedRun, ...]:
+        """What a sweep starts: what is left and, only when asked for, what failed, what is stale or everything."""
+        if rerun == "all":
+            return self.runs("todo", "failed", "stale", "done")
+        return self.runs("todo", *(() if rerun is None else (rerun,)))
+
+
+def plan(sweep: Sweep, store: Store) -> Plan:
+    """Look up every run of `sweep` among this machine's records; raises BenchError for a record that cannot be read."""
+    finished = store.finished({run.run_id for run in sweep.runs})
+    failures: dict[str, Failure] = {}
+    states: list[tuple[PlannedRun, State]] = []
+    for run in sweep.runs:
+        stored = finished.get(run.run_id)
+        if stored is not None:
+            states.append((run, "done" if stored == run.config.model_dump(mode="json") else "stale"))
+            continue
+        failure = _failure(store, run.run_id)
+        if failure is not None and failure.state != "interrupted":
+            failures[run.run_id] = failure
+            states.append((run, "failed"))
+        else:
+            states.append((run, "todo"))
+    return Plan(tuple(states), failures)
+
+
+def _failure(store: Store, run_id: str) -> Failure | None:
+    path = store.run_folder(run_id) / "failure.json"
+    if not path.exists():
+        return None
+    try:
+        return Failure.model_validate(parse(path))
+    except ValueError as error:  # pydantic's ValidationError is one
+        problem = str(error).partition("\n")[0]
+        raise BenchError(problem, remedy="remove the file", file=path, code=ExitCode.STORE) from None

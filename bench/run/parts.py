@@ -1,0 +1,93 @@
+"""Names -> objects: everything a configuration asks for, built; and built once on nothing, to find what does not fit."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bench import names
+from bench.batches import Transform
+from bench.methods.method import Method
+from bench.models.segmodel import SegModel
+from bench.run.place import Place
+from bench.spec import BenchError, Component, Dataset, Domain, RunConfig
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The objects a configuration names; `lr` is the optimizer's base rate."""
+
+    model: SegModel
+    method: Method
+    optimizers: tuple[torch.optim.Optimizer, ...]
+    shape: Callable[[float], float]
+    augment: tuple[Transform, ...]
+    lr: float
+
+
+def build_parts(config: RunConfig, device: torch.device) -> Parts:
+    """Build everything a run steps with; weights are drawn from `config.seed` on the CPU, then moved."""
+    classes = names.dataset_info(config.dataset.name).num_classes
+    torch.manual_seed(config.seed)
+    model: SegModel = names.build("model", config.model, classes).to(device)
+    model.autocast_dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(config.precision)
+    method: Method = names.build("method", config.method, names.build("loss", config.loss), classes)
+    optimizer = names.build("optimizer", config.optimizer, [{"params": list(model.parameters())}])
+    return Parts(
+        model=model,
+        method=method,
+        optimizers=(optimizer,),
+        shape=names.build("scheduler", config.scheduler),
+        augment=tuple(names.build("augment", c) for c in config.augment),
+        lr=float(optimizer.param_groups[0]["initial_lr"]),
+    )
+
+
+def open_dataset(config: RunConfig, domain: str, split: str, data_root: Path | None) -> Dataset:
+    """The dataset of `domain` (`dataset/domain`); the run's options apply to its own dataset, defaults to another."""
+    where = Domain.parse(domain)
+    component = config.dataset if where.dataset == config.dataset.name else Component(name=where.dataset)
+    root = data_root / where.dataset if data_root is not None else None
+    dataset: Dataset = names.build("dataset", component, root, where.name, split)
+    return dataset
+
+
+def check(configs: Sequence[RunConfig], place: Place) -> None:
+    """Build every distinct component once and take one forward pass with its loss, on no data and in no memory.
+
+    A typo, a missing dataset or a loss that does not fit a model shows here, in seconds.  Raises BenchError.
+    """
+    seen: set[str] = set()
+
+    def first_time(*key: Any) -> bool:
+        text = repr(key)
+        return not (text in seen or seen.add(text))  # type: ignore[func-returns-value]
+
+    for config in configs:
+        if config.precision == "fp16" and not place.device.startswith("cuda"):
+            raise BenchError("fp16 trains on CUDA only", remedy="use `precision: bf16` or fp32", key="precision")
+        for split, domains in splits_of(config).items():
+            for domain in domains:
+                if first_time("data", config.dataset, domain, split):
+                    open_dataset(config, domain, split, place.data_root)
+        if first_time(config.model, config.loss, config.method, config.optimizer, config.scheduler, config.augment):
+            with torch.device("meta"), warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # torch warns that initialising a meta tensor does nothing
+                parts = build_parts(config, torch.device("meta"))
+                if parts.method.needs_target and config.target is None:
+                    problem = f"method '{config.method.name}' adapts to a target"
+                    raise BenchError(problem, remedy="write `target: <domain>`", key="target")
+                images = torch.zeros(2, 3, *(config.crop_px or (128, 128)))
+                labels = torch.zeros(2, *images.shape[-2:], dtype=torch.int64)
+                names.build("loss", config.loss)(parts.model(images), labels)
+
+
+def splits_of(config: RunConfig) -> dict[str, tuple[str, ...]]:
+    """Which domains of which split a run reads."""
+    along = dict.fromkeys((*config.evaluate_on, config.source)) if config.evaluate_every else ()
+    return {"train": (config.source,), "test": config.evaluate_on, "val": tuple(along)}

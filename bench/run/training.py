@@ -1,0 +1,290 @@
+"""A planned run -> its record, event by event: read, train, choose, score, store."""
+
+from __future__ import annotations
+
+import datetime
+import resource
+import time
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+
+from bench import checkpoint, machine, names
+from bench.batches import Timed, scoring_batches, steps_per_epoch, training_batches
+from bench.cache import Split, read_split, resident
+from bench.evaluate import evaluate, predict
+from bench.journal import Journal
+from bench.report import pictures
+from bench.run.parts import build_parts, open_dataset, splits_of
+from bench.run.place import Place
+from bench.scores import miou
+from bench.spec import (
+    Counts,
+    Domain,
+    Evaluation,
+    Failure,
+    PlannedRun,
+    RunRecord,
+)
+from bench.train import Progress, train
+
+SCORING_BATCH = 8
+"""Images per forward pass when scoring; a constant, so that scores do not move with the training batch."""
+
+
+class Interrupted(Exception):
+    """The run was asked to stop and has saved its state."""
+
+
+class Diverged(Exception):
+    """A loss was nan or infinite."""
+
+
+@dataclass(frozen=True)
+class Phase:
+    """What a run is doing now; `steps` is the number of updates it will have made at the end, once known."""
+
+    what: str
+    steps: int | None = None
+
+
+Event = Phase | Progress | RunRecord | Failure
+
+
+def utc_now() -> str:
+    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class Run:
+    """One run under way: its parts, its data, its journal."""
+
+    def __init__(self, planned: PlannedRun, place: Place) -> None:
+        self.planned, self.config, self.place = planned, planned.config, place
+        self.device = torch.device(place.device)
+        self.folder = place.store.run_folder(planned.run_id)
+        self.info = names.dataset_info(self.config.dataset.name)
+        self.journal = Journal()
+        self.digests: dict[str, str] = {}
+
+    def events(self) -> Iterator[Event]:
+        """Read, train, choose, score, store."""
+        started = utc_now()
+        if self.device.type == "cuda":
+            torch.cuda.resetpeak_memory_stats(self.device)
+        for matmul in (torch.backends.cuda.matmul, torch.backends.cudnn):
+            matmul.allow_tf32 = self.config.precision == "tf32"
+        yield Phase("reading images")
+        with self.journal.timed("prepare"):
+            source = resident(self.split("train", self.config.source), self.device)
+            tests = {domain: self.split("test", domain) for domain in self.config.evaluate_on}
+            along = {domain: self.split("val", domain) for domain in splits_of(self.config)["val"]}
+            self.parts = build_parts(self.config, self.device)
+        self.per_epoch = steps_per_epoch(len(source), self.config.batch_size)
+        self.steps = self.config.steps or (self.config.epochs or 0) * self.per_epoch
+        yield Phase("training", self.steps)
+        yield from self.train(source, along)
+        yield Phase("scoring", self.steps)
+        chosen = self.choose()
+        with self.journal.timed("evaluate"):
+            per_image = {domain: self.score(split) for domain, split in tests.items()}
+        self.draw(tests)
+        record = self.record(started, chosen, len(source), per_image)
+        self.place.store.add_run(record, {domain: counts.numpy() for domain, counts in per_image.items()})
+        self.tidy()
+        yield record
+
+    # -------------------------------------------------------------- data
+
+    def split(self, split: str, domain: str) -> Split:
+        """A split of a domain, decoded once per process; scoring keeps the labels at the size they have on disk."""
+        dataset = open_dataset(self.config, domain, split, self.place.data_root)
+        native = split != "train"
+        read = partial(
+            read_split, dataset, resize_px=self.config.resize_px, native_labels=native, workers=self.place.workers
+        )
+        key = (repr(self.config.dataset), domain, split, self.config.resize_px, str(self.place.data_root))
+        found = self.place.cache.get(key, read)
+        self.digests[f"{domain}:{split}"] = found.digest
+        return found
+
+    # -------------------------------------------------------------- training
+
+    def train(self, source: Split, along: dict[str, Split]) -> Iterator[Progress]:
+        """Run the loop from the newest checkpoint or from the start; score, save and stop between its reports."""
+        config, parts, start = self.config, self.parts, self.resume()
+        schedule_steps = config.schedule_steps or self.steps
+        batches = Timed(
+            training_batches(
+                source,
+                batch_size=config.batch_size,
+                seed=config.seed,
+                device=self.device,
+                crop_px=config.crop_px,
+                augment=parts.augment,
+                start=start,
+            )
+        )
+        every, look = config.evaluate_every, max(1, min(50, self.steps // 20))
+
+        def lr_factor(step: int) -> float:
+            return parts.shape(min(step / schedule_steps, 1.0))
+
+        loop = train(
+            parts.model,
+            parts.method,
+            parts.optimizers,
+            batches,
+            steps=self.steps,
+            lr_factor=lr_factor,
+            pause=lambda step: step % look == 0 or (every > 0 and step % every == 0),
+            device=self.device,
+            scaler=torch.amp.GradScaler(self.device.type) if config.precision == "fp16" else None,
+            start=start,
+        )
+        done, saved, waited = start, time.monotonic(), 0.0
+        while done < self.steps:
+            with self.journal.timed("train"):
+                progress = next(loop)
+            self.journal.seconds["data"] += batches.seconds - waited
+            self.journal.seconds["train"] -= batches.seconds - waited
+            waited = batches.seconds
+            bad = self.journal.note(progress, [parts.lr * lr_factor(s) for s in range(done, progress.step)])
+            done = progress.step
+            if bad is not None:
+                raise Diverged(f"loss is not finite at step {bad}; no update was made from there on")
+            if along and (done % every == 0 or done == self.steps):
+                self.evaluate_along(along, done)
+            yield progress
+            if self.place.stop():
+                self.save(done)
+                raise Interrupted(f"stopped after step {done} of {self.steps}; state saved")
+            if time.monotonic() - saved > self.place.checkpoint_s and done < self.steps:
+                self.save(done)
+                saved = time.monotonic()
+
+    def evaluate_along(self, along: dict[str, Split], step: int) -> None:
+        """Score the splits that are for looking, keep the counts, and keep the weights if they are the best so far."""
+        with self.journal.timed("evaluate"):
+            counts = {domain: _plain(self.score(split).sum(0)) for domain, split in along.items()}
+        self.journal.evaluations.append(Evaluation(step=step, split="val", confusion=counts))
+        if self.config.choose == "source_val" and self.journal.better(miou(counts[self.config.source]), step):
+            state = {"model": self.parts.model.state_dict(), "step": step}
+            checkpoint.save(self.folder / "best.pt", state, run_id=self.planned.run_id, step=step)
+
+    def score(self, split: Split) -> torch.Tensor:
+        """Per-image confusion counts (N, K, K) of the model as it is."""
+        batches = scoring_batches(split, batch_size=SCORING_BATCH, device=self.device)
+        return evaluate(self.parts.model, batches, self.info.num_classes)
+
+    # -------------------------------------------------------------- state on disk
+
+    def save(self, step: int) -> None:
+        state = {
+            "step": step,
+            "model": self.parts.model.state_dict(),
+            "optimizers": [o.state_dict() for o in self.parts.optimizers],
+            "method": self.parts.method.state_dict(),
+            "journal": self.journal.state(),
+        }
+        checkpoint.save_step(self.folder, state, run_id=self.planned.run_id, step=step)
+
+    def resume(self) -> int:
+        """Take up the newest checkpoint, if there is one; returns the number of updates already made."""
+        state = checkpoint.newest(self.folder, run_id=self.planned.run_id)
+        if state is None:
+            return 0
+        self.parts.model.load_state_dict(state["model"])
+        for optimizer, saved in zip(self.parts.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
+        self.parts.method.load_state_dict(state["method"])
+        self.journal.restore(state["journal"], state["step"])
+        return int(state["step"])
+
+    def choose(self) -> int:
+        """Put the chosen weights into the model, keep them on disk unless asked not to; returns their step."""
+        step = self.steps
+        if self.config.choose == "source_val" and self.journal.best is not None:
+            best = checkpoint.load(self.folder / "best.pt", run_id=self.planned.run_id)
+            self.parts.model.load_state_dict(best["model"])
+            step = int(best["step"])
+        if self.place.keep != "none":
+            state = {"model": self.parts.model.state_dict(), "step": step}
+            checkpoint.save(self.folder / "chosen.pt", state, run_id=self.planned.run_id, step=step)
+        return step
+
+    def tidy(self) -> None:
+        """Once the record is stored, drop what only a resumed run would need."""
+        if self.place.keep != "all":
+            for path in (*self.folder.glob("step-*.pt"), self.folder / "best.pt"):
+                path.unlink(missing_ok=True)
+
+    # -------------------------------------------------------------- what is left behind
+
+    def draw(self, tests: dict[str, Split]) -> None:
+        """panels.png and curves.png; a picture that fails is a warning, never a failed run."""
+        rows = []
+        for domain, split in tests.items():
+            for index in (0, len(split) // 2):
+                batch, _ = next(scoring_batches(_only(split, index), batch_size=1, device=self.device))
+                guess = predict(self.parts.model, batch, tuple(split.labels.shape[-2:]))[0].cpu().numpy()
+                image = split.images[index].permute(1, 2, 0).cpu().numpy()
+                rows.append((f"{domain} {split.names[index]}", image, split.labels[index].cpu().numpy(), guess))
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            pictures.panels(self.folder / "panels.png", rows, self.info)
+            pictures.curves(self.folder / "curves.png", self.journal.history(), self.journal.evaluations)
+        except Exception as fault:
+            warnings.warn(f"no pictures of {self.planned.name}: {fault}", stacklevel=2)
+
+    def record(self, started: str, chosen: int, images: int, per_image: dict[str, torch.Tensor]) -> RunRecord:
+        commit, dirty = machine.commit()
+        seconds = {**self.journal.seconds, "total": sum(self.journal.seconds.values())}
+        domains = (self.config.source, *self.config.evaluate_on)
+        return RunRecord(
+            run_id=self.planned.run_id,
+            name=self.planned.name,
+            sweep=self.place.sweep,
+            config=self.config,
+            synthetic=any(names.dataset_info(Domain.parse(d).dataset).synthetic for d in domains),
+            classes=self.info.class_names,
+            confusion={domain: _plain(counts.sum(0)) for domain, counts in per_image.items()},
+            images_scored={domain: len(counts) for domain, counts in per_image.items()},
+            history=self.journal.history(),
+            evaluations=tuple(self.journal.evaluations),
+            chosen_step=chosen,
+            steps=self.steps,
+            images_seen=self.steps * self.config.batch_size,
+            source_images=images,
+            resumed_at=tuple(self.journal.resumed_at),
+            seconds={name: round(value, 3) for name, value in seconds.items()},
+            memory_bytes=peak_memory(self.place.device),
+            device=machine.device_label(self.place.device),
+            machine=machine.describe(self.place.device),
+            software=machine.software(),
+            commit=commit,
+            dirty=dirty,
+            data_digests=dict(sorted(self.digests.items())),
+            started_utc=started,
+            finished_utc=utc_now(),
+        )
+
+
+def _plain(counts: torch.Tensor) -> Counts:
+    return tuple(tuple(row) for row in counts.tolist())
+
+
+def _only(split: Split, index: int) -> Split:
+    row = slice(index, index + 1)
+    return Split(split.images[row], split.labels[row], split.names[row], split.digest)
+
+
+def peak_memory(device: str) -> dict[str, int | None]:
+    """Peak bytes: on the device by this run; in this process since it started, earlier runs included."""
+    cuda = device.startswith("cuda")
+    return {
+        "device_peak": torch.cuda.max_memory_allocated(device) if cuda else None,
+        "process_peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+    }
