@@ -1,0 +1,73 @@
+"""The conditions a count or a timing is taken under; whatever is changed here is put back, also after an error."""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """Eval mode for every part of `module`; each part gets its own mode back (a frozen BN stays frozen)."""
+    modes = [(part, part.training) for part in module.modules()]
+    module.eval()
+    try:
+        yield
+    finally:
+        for part, training in modes:
+            part.training = training
+
+
+@contextmanager
+def cpu_threads(count: int) -> Iterator[None]:
+    """`count` intra-op threads.  On preempted cores a second thread spins and makes a forward several times slower."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def no_garbage_collection() -> Iterator[None]:
+    """The collector runs once now and not again inside: one collection costs more than a small forward."""
+    enabled = gc.isenabled()
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+@contextmanager
+def strict_fp32() -> Iterator[None]:
+    """float32 as float32 on every card (no TF32), cuDNN free to search all its algorithms for the one shape.
+
+    The two cuDNN operator families are set together: with one of them alone torch refuses to read the older flag.
+    """
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    families = (matmul, cudnn.conv, cudnn.rnn)
+    before = [family.fp32_precision for family in families]
+    search = (cudnn.benchmark, cudnn.benchmark_limit, cudnn.deterministic)
+    try:
+        for family in families:
+            family.fp32_precision = "ieee"
+        cudnn.benchmark, cudnn.benchmark_limit, cudnn.deterministic = True, 0, False
+        yield
+    finally:
+        for family, precision in zip(families, before, strict=True):
+            family.fp32_precision = precision
+        cudnn.benchmark, cudnn.benchmark_limit, cudnn.deterministic = search
+
+
+def launches_block() -> bool:
+    """True where the driver waits for every kernel, which puts launch overhead into each reading."""
+    return os.environ.get("CUDA_LAUNCH_BLOCKING", "0") not in ("", "0")
