@@ -1,0 +1,228 @@
+"""Confusion counts (row = label, column = prediction) -> IoU, accuracy, Dice, gap recovered, intervals, in [0, 1].
+
+One definition, the benchmarks' own: counts are summed over the whole split first, void pixels are in no count, and the
+mean is over classes that occur as a label or as a prediction.  The mean of per-image or per-batch scores is another
+number (often by five points and more) and is not offered.  No torch here; numpy only inside `bootstrap_interval`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Confusion = Sequence[Sequence[int]] | NDArray[np.integer[Any]]
+    """K x K integer counts, row = label, column = prediction, of one image or summed over a split."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scores:
+    """Every score of one confusion matrix; None where nothing was there to score.
+
+    `miou` and `mean_dice` average over `present` classes (labelled or predicted), `mean_accuracy` over `labelled` ones.
+    """
+
+    miou: float | None
+    pixel_accuracy: float | None
+    mean_accuracy: float | None
+    mean_dice: float | None
+    iou: tuple[float | None, ...]
+    recall: tuple[float | None, ...]
+    dice: tuple[float | None, ...]
+    absent: tuple[int, ...]
+    present: int
+    labelled: int
+    pixels: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interval:
+    """A percentile bootstrap interval over `n` images or groups; None where fewer than two leave it undefined.
+
+    `samples` counts the resamples in which the statistic existed.
+    """
+
+    low: float | None
+    high: float | None
+    level: float
+    n: int
+    samples: int
+
+
+def summary(confusion: Confusion) -> Scores:
+    """All scores of one confusion matrix."""
+    margins = _margins(confusion)
+    hits, rows, _ = margins
+    ious, recalls, dices = _ious(*margins), _recalls(*margins), _dices(*margins)
+    missing = tuple(k for k, value in enumerate(ious) if value is None)
+    return Scores(
+        miou=_mean(ious),
+        pixel_accuracy=_share(sum(hits), sum(rows)),
+        mean_accuracy=_mean(recalls),
+        mean_dice=_mean(dices),
+        iou=tuple(ious),
+        recall=tuple(recalls),
+        dice=tuple(dices),
+        absent=missing,
+        present=len(hits) - len(missing),
+        labelled=sum(row > 0 for row in rows),
+        pixels=sum(rows),
+    )
+
+
+def iou(confusion: Confusion) -> list[float | None]:
+    """Per class TP / (TP + FP + FN); None for a class neither labelled nor predicted, 0 when only predicted."""
+    return _ious(*_margins(confusion))
+
+
+def miou(confusion: Confusion) -> float | None:
+    """Mean IoU over the classes present; None when none is."""
+    return _mean(iou(confusion))
+
+
+def absent(confusion: Confusion) -> tuple[int, ...]:
+    """The classes neither labelled nor predicted: the ones that no mean includes."""
+    return tuple(k for k, value in enumerate(iou(confusion)) if value is None)
+
+
+def dice(confusion: Confusion) -> list[float | None]:
+    """Per class 2 TP / (2 TP + FP + FN), the F1 score; None for a class neither labelled nor predicted."""
+    return _dices(*_margins(confusion))
+
+
+def mean_dice(confusion: Confusion) -> float | None:
+    """Mean Dice over the classes present; None when none is."""
+    return _mean(dice(confusion))
+
+
+def recall(confusion: Confusion) -> list[float | None]:
+    """Per class TP / (TP + FN); None for a class that is never labelled."""
+    return _recalls(*_margins(confusion))
+
+
+def mean_accuracy(confusion: Confusion) -> float | None:
+    """Mean recall over the labelled classes; None when none is."""
+    return _mean(recall(confusion))
+
+
+def pixel_accuracy(confusion: Confusion) -> float | None:
+    """Share of the pixels that are right; None without a pixel.  Says little where a few classes cover the ground."""
+    hits, rows, _ = _margins(confusion)
+    return _share(sum(hits), sum(rows))
+
+
+def gap_recovered(score: float | None, source_only: float | None, oracle: float | None) -> float | None:
+    """(score - source_only) / (oracle - source_only): 0 = no better than no adaptation, 1 = as with target labels.
+
+    Below 0 when adaptation hurts.  None when a score is missing or the oracle leaves no gap to recover.
+    """
+    if score is None or source_only is None or oracle is None or oracle <= source_only:
+        return None
+    return (score - source_only) / (oracle - source_only)
+
+
+def bootstrap_interval(
+    per_image: Sequence[Confusion] | NDArray[np.integer[Any]],
+    statistic: Callable[[Confusion], float | None] = miou,
+    samples: int = 1000,
+    *,
+    seed: int = 0,
+    level: float = 0.95,
+    groups: Sequence[Hashable] | None = None,
+) -> Interval:
+    """How far a dataset-level score depends on the images that happen to be in the split.
+
+    `per_image` (N, K, K) counts; N images are drawn with replacement, their counts summed, and `statistic` taken of the
+    sum, `samples` times.  With `groups` (N ids, such as the video sequence) whole groups are drawn: frames of one drive
+    are no independent evidence.  A class that a resample misses leaves its mean, as in `miou`.  Percentile method
+    (Efron and Tibshirani 1993, section 13.3).  Raises ValueError when shapes or the level make no sense.
+    """
+    import numpy as np
+
+    counts = np.asarray(per_image)
+    if counts.ndim != 3 or counts.shape[1] != counts.shape[2] or counts.dtype.kind not in "iu":
+        raise ValueError(f"per_image must be integer counts (N, K, K), not {counts.dtype} {counts.shape}")
+    if not 0 < level < 1 or samples < 1:
+        raise ValueError(f"level {level} must lie between 0 and 1, and samples {samples} be at least 1")
+    if groups is not None:
+        counts = _by_group(counts, groups)
+    n, classes = counts.shape[:2]
+    if n < 2:
+        return Interval(low=None, high=None, level=level, n=n, samples=0)
+    sums = _resampled_sums(counts.reshape(n, -1).astype(np.float64), samples, np.random.default_rng(seed))
+    drawn = (statistic(total.reshape(classes, classes)) for chunk in sums for total in chunk)
+    values = [value for value in drawn if value is not None]
+    if not values:
+        return Interval(low=None, high=None, level=level, n=n, samples=0)
+    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2]).tolist()
+    return Interval(low=low, high=high, level=level, n=n, samples=len(values))
+
+
+def _by_group(counts: NDArray[Any], groups: Sequence[Hashable]) -> NDArray[Any]:
+    """(N, K, K) -> (G, K, K), one sum per distinct group in order of first appearance."""
+    import numpy as np
+
+    if len(groups) != len(counts):
+        raise ValueError(f"{len(groups)} groups for {len(counts)} images")
+    place = {group: i for i, group in enumerate(dict.fromkeys(groups))}
+    summed = np.zeros((len(place), *counts.shape[1:]), dtype=np.int64)
+    np.add.at(summed, [place[group] for group in groups], counts)
+    return summed
+
+
+def _resampled_sums(flat: NDArray[Any], samples: int, rng: np.random.Generator) -> Any:
+    """(N, C) counts -> chunks (S, C) int64 of sums over N rows drawn with replacement.
+
+    How often each row was drawn, times the counts: one float64 matrix product, exact as sums are far below 2**53.
+    """
+    import numpy as np
+
+    n = len(flat)
+    chunk = max(1, 2**21 // max(flat.shape))
+    for start in range(0, samples, chunk):
+        size = min(chunk, samples - start)
+        drawn = rng.integers(n, size=(size, n)) + n * np.arange(size)[:, None]
+        weights = np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n)
+        yield (weights.astype(np.float64) @ flat).astype(np.int64)
+
+
+def _margins(confusion: Confusion) -> tuple[list[int], list[int], list[int]]:
+    """Per class: pixels right, labelled, predicted.  Integers only: float32 sums lose pixels past 2**24."""
+    matrix: Any = confusion
+    if hasattr(matrix, "diagonal"):
+        square, least = matrix.ndim == 2 and len(set(matrix.shape)) == 1, matrix.min() if matrix.size else 0
+        hits, rows, columns = matrix.diagonal().tolist(), matrix.sum(1).tolist(), matrix.sum(0).tolist()
+    else:
+        square, least = all(len(row) == len(matrix) for row in matrix), min(map(min, matrix), default=0)
+        hits = [row[k] for k, row in enumerate(matrix)] if square else []
+        rows, columns = [sum(row) for row in matrix], [sum(column) for column in zip(*matrix, strict=False)]
+    if not square or least < 0 or not all(isinstance(v, int) for v in (*hits, *rows, *columns)):
+        raise ValueError("a confusion matrix is K x K counts, integers >= 0; sum per-image counts over images first")
+    return hits, rows, columns
+
+
+def _ious(hits: list[int], rows: list[int], columns: list[int]) -> list[float | None]:
+    return [_share(hit, row + column - hit) for hit, row, column in zip(hits, rows, columns, strict=True)]
+
+
+def _dices(hits: list[int], rows: list[int], columns: list[int]) -> list[float | None]:
+    return [_share(2 * hit, row + column) for hit, row, column in zip(hits, rows, columns, strict=True)]
+
+
+def _recalls(hits: list[int], rows: list[int], _: list[int]) -> list[float | None]:
+    return [_share(hit, row) for hit, row in zip(hits, rows, strict=True)]
+
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    """Mean of the values that exist; exactly the same in any order of the classes (fsum)."""
+    there = [value for value in values if value is not None]
+    return math.fsum(there) / len(there) if there else None
