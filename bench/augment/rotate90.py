@@ -1,0 +1,46 @@
+"""A batch of squares -> the same batch with each sample turned by a multiple of 90 degrees."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from bench.augment.choose import where_chosen
+from bench.spec import BenchError
+
+if TYPE_CHECKING:
+    from bench.augment import Transform
+
+
+def rotate90() -> Transform:
+    """Turns each sample by 0, 90, 180 or 270 degrees, equally likely: for images taken from above.
+
+    Gives f(images (N, 3, H, H), labels (N, H, H), generator on the CPU) -> (images, labels), of the same types, exact;
+    one draw of the generator per sample.  With `flip` it reaches all eight symmetries of the square.  Raises BenchError
+    where images are not square.
+    """
+
+    def transform(images: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        height, width = images.shape[-2:]
+        if height != width:
+            raise BenchError(
+                f"rotate90 needs square crops, not {height} x {width} px",
+                remedy=f"set `crop_px: {min(height, width)}`, or use flip",
+                key="augment",
+            )
+        turns = torch.randint(4, (len(images),), generator=generator)
+        return _turned(images, turns), _turned(labels, turns)
+
+    return transform
+
+
+def _turned(batch: Tensor, turns: Tensor) -> Tensor:
+    """Sample i of `batch` (N, ..., H, H) turned `turns[i]` times by 90 degrees, counter-clockwise.
+
+    A quarter turn is a transposition and a flip, so three choices serve all samples at once, whatever their number.
+    """
+    batch = where_chosen(turns % 2 == 1, batch.transpose(-2, -1), batch)
+    batch = where_chosen((turns == 1) | (turns == 2), batch.flip(-2), batch)
+    return where_chosen(turns >= 2, batch.flip(-1), batch)
