@@ -1,4 +1,4 @@
-"""The surroundings of a number: processor, card, driver, software, commit.  A fact that is absent is null with a reason.
+"""The surroundings of a number: processor, card, driver, software, commit.  An absent fact is null with a reason.
 
 Records get published: no host name, no user name, no path and no serial number is read.  No torch at import.
 """
@@ -49,15 +49,17 @@ def describe(device: str) -> dict[str, JSON]:
 
 
 def software() -> dict[str, JSON]:
-    """Versions (null where not installed), torch's precision flags, and the environment settings that change timings."""
+    """Versions (null where not installed), torch's precision flags, and environment settings that change timings."""
     import torch
 
     found: dict[str, JSON] = {name: _version(name) for name in ("bench", "torch", "torchvision", "numpy", "fvcore")}
-    cudnn = torch.backends.cudnn
-    usable = torch.cuda.is_available()
+    cudnn: Any = torch.backends.cudnn
     found["python"] = platform.python_version()
     found["cuda"] = torch.version.cuda
-    found["cudnn"] = cudnn.version() if usable else None
+    try:
+        found["cudnn"] = cudnn.version() if torch.cuda.is_available() else None
+    except RuntimeError:  # a card too old for this cuDNN
+        found["cudnn"] = None
     found["flags"] = {
         "cudnn_benchmark": cudnn.benchmark,
         "cudnn_deterministic": cudnn.deterministic,
@@ -72,8 +74,8 @@ def software() -> dict[str, JSON]:
 def commit(path: Path | None = None) -> tuple[str | None, bool | None]:
     """(hash, dirty) of the checkout that tracks this package, or (None, None) where none does.
 
-    `path` is the package's folder.  An installed copy inside somebody else's checkout is not tracked by it.  Dirty means
-    that a file of the package is changed or new: other files do not decide numbers, or their digest is recorded.
+    `path` is the package's folder.  An installed copy inside somebody else's checkout is not tracked by it.  Dirty
+    means that a file of the package is changed or new: other files do not decide numbers, or are in the record.
     """
     folder = Path(__file__).parent if path is None else path
     if _git(folder, "ls-files", "--error-unmatch", "spec.py") is None:
@@ -124,7 +126,7 @@ def _host() -> dict[str, JSON]:
         "memory_limit": _read("/sys/fs/cgroup/memory.max").strip() or None,
         "cpu_limit": _read("/sys/fs/cgroup/cpu.max").strip() or None,
         "os": release[1] if release else platform.system(),
-        "kernel": f"{platform.system()} {platform.release()}",
+        "kernel": " ".join([platform.system(), *re.findall(r"^\d+\.\d+", platform.release())]),
         "load_average": [round(load, 2) for load in os.getloadavg()] if hasattr(os, "getloadavg") else None,
         "python": platform.python_version(),
     }
@@ -153,7 +155,7 @@ def _read(path: str) -> str:
 
 
 def _gpu(device: str) -> dict[str, JSON]:
-    """What torch and the driver's library (NVML) say of a card; each question is asked on its own, many cards refuse some."""
+    """What torch and the driver's library (NVML) say of a card."""
     import torch
 
     absent: dict[str, str] = {}
@@ -174,7 +176,7 @@ def _gpu(device: str) -> dict[str, JSON]:
 
 
 def _nvml(uuid: str, absent: dict[str, str]) -> dict[str, JSON]:
-    """Answers of NVML for the card `uuid`; every null has its reason in `absent`."""
+    """Answers of NVML for the card `uuid`; each is asked for on its own, because many cards refuse some."""
     import pynvml as nvml
 
     questions: dict[str, Callable[[Any], JSON]] = {

@@ -6,6 +6,7 @@ import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import nn
@@ -53,8 +54,8 @@ def strict_fp32() -> Iterator[None]:
 
     The two cuDNN operator families are set together: with one of them alone torch refuses to read the older flag.
     """
-    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
-    families = (matmul, cudnn.conv, cudnn.rnn)
+    cudnn: Any = torch.backends.cudnn
+    families: tuple[Any, ...] = (torch.backends.cuda.matmul, cudnn.conv, cudnn.rnn)
     before = [family.fp32_precision for family in families]
     search = (cudnn.benchmark, cudnn.benchmark_limit, cudnn.deterministic)
     try:

@@ -47,7 +47,7 @@ def profile(
     threads: int = 1,
     machine: Mapping[str, JSON] | None = None,
 ) -> Profile:
-    """Count `model` (a SegModel: a module with `deployed()`), then move it to `device` and time its deployed form on one image.
+    """Count `model` (a SegModel: a module with `deployed()`), move it to `device`, time its deployed form on one image.
 
     The training graph is the forward pass with every output the model has (auxiliary heads), in eval mode.  `machine`
     is what `bench.machine.describe` said: its card's name finds the peak that a timing may not exceed.  Raises
