@@ -137,6 +137,10 @@ class Store:
             problems=tuple(problems),
         )
 
+    def costs(self) -> tuple[Stored[CostRecord], ...]:
+        """The cost records of this machine that can be read."""
+        return tuple(_stored(CostRecord, self.root / "costs", "*/*.json", "local", []))
+
     def finished(self, run_ids: set[str]) -> dict[str, Any]:
         """run id -> stored configuration (as JSON) of the newest attempt on this machine; reference runs never count.
 

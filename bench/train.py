@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from bench.optimizers.rate import set_lr
+
 if TYPE_CHECKING:
     from bench.batches import Batch
     from bench.methods.method import Method
@@ -31,7 +33,8 @@ class FinitenessGuard:
     """Withholds every update from the first bad loss on, without the host looking at the device.
 
     Fused optimizers skip an update while their `found_inf` tensor is 1, the mechanism GradScaler uses; here that tensor
-    is one flag per device that is only ever raised.
+    is one flag that is only ever raised.  All of ours are fused; one that is not would still be told of at the next
+    report, its weights spoilt by then.
     """
 
     def __init__(self, optimizers: Sequence[torch.optim.Optimizer], device: torch.device) -> None:
@@ -63,14 +66,12 @@ def train(
     the host never waits for the device.  The caller may evaluate and save at a yield; the model is put back into
     training mode after it.
     """
-    groups = [(group, float(group["initial_lr"])) for o in optimizers for group in o.param_groups]
     guard = None if scaler else FinitenessGuard(optimizers, device)
     history: dict[str, list[Tensor]] = {}
     model.train()
     for step in range(start, steps):
         factor = lr_factor(step)
-        for group, initial in groups:
-            group["lr"] = initial * factor
+        set_lr(optimizers, factor)
         batch = next(batches)
         for optimizer in optimizers:
             optimizer.zero_grad(set_to_none=True)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from bench.optimizers.groups import check, check_betas, on_cuda, prepared
+from bench.optimizers.groups import check, check_betas, fusible, prepared
 
 if TYPE_CHECKING:
     from bench.optimizers import Groups
@@ -27,4 +27,4 @@ def adamw(
     check("weight_decay", weight_decay)
     pair = check_betas(betas)
     ready = prepared(groups, lr)
-    return torch.optim.AdamW(ready, lr=lr, betas=pair, weight_decay=weight_decay, fused=on_cuda(ready) or None)
+    return torch.optim.AdamW(ready, lr=lr, betas=pair, weight_decay=weight_decay, fused=fusible(ready) or None)

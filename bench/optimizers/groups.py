@@ -37,9 +37,9 @@ def prepared(groups: Groups, lr: float) -> Groups:
     return ready
 
 
-def on_cuda(groups: Groups) -> bool:
-    """Whether all parameters are on a CUDA device, where torch updates them in one fused kernel."""
-    return all(parameter.is_cuda for group in groups for parameter in group["params"])
+def fusible(groups: Groups) -> bool:
+    """Whether torch can update all parameters in one fused kernel, which also honours the loop's `found_inf` flag."""
+    return all(parameter.device.type in ("cpu", "cuda") for group in groups for parameter in group["params"])
 
 
 def check(name: str, value: float, *, below: float = math.inf) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from bench.optimizers.groups import check, on_cuda, prepared
+from bench.optimizers.groups import check, fusible, prepared
 from bench.spec import BenchError
 
 if TYPE_CHECKING:
@@ -32,5 +32,5 @@ def sgd(
         raise BenchError("nesterov needs momentum", remedy="set momentum above 0", key="optimizer.nesterov")
     ready = prepared(groups, lr)
     return torch.optim.SGD(
-        ready, lr=lr, momentum=momentum, weight_decay=weight_decay, nesterov=nesterov, fused=on_cuda(ready) or None
+        ready, lr=lr, momentum=momentum, weight_decay=weight_decay, nesterov=nesterov, fused=fusible(ready) or None
     )

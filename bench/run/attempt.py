@@ -42,7 +42,7 @@ def attempt(planned: PlannedRun, place: Place) -> Iterator[Event]:
         config=planned.config,
         state=state,
         reason=" ".join(reason.split())[:500],
-        device=machine.device_label(place.device),
+        device=machine.device_label(place.device, torch.get_num_threads()),
         finished_utc=utc_now(),
     )
     place.store.add_failure(failure)

@@ -1,4 +1,4 @@
-"""Names -> objects: everything a configuration asks for, built; and built once on nothing, to find what does not fit."""
+"""Names -> objects: all that a configuration asks for, and a rehearsal on nothing that finds what does not fit."""
 
 from __future__ import annotations
 

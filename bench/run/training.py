@@ -73,9 +73,9 @@ class Run:
         """Read, train, choose, score, store."""
         started = utc_now()
         if self.device.type == "cuda":
-            torch.cuda.resetpeak_memory_stats(self.device)
-        for matmul in (torch.backends.cuda.matmul, torch.backends.cudnn):
-            matmul.allow_tf32 = self.config.precision == "tf32"
+            torch.cuda.reset_peak_memory_stats(self.device)
+            for family in (torch.backends.cuda.matmul, torch.backends.cudnn.conv, torch.backends.cudnn.rnn):
+                family.fp32_precision = "tf32" if self.config.precision == "tf32" else "ieee"
         yield Phase("reading images")
         with self.journal.timed("prepare"):
             source = resident(self.split("train", self.config.source), self.device)
@@ -229,7 +229,8 @@ class Run:
         for domain, split in tests.items():
             for index in (0, len(split) // 2):
                 batch, _ = next(scoring_batches(_only(split, index), batch_size=1, device=self.device))
-                guess = predict(self.parts.model, batch, tuple(split.labels.shape[-2:]))[0].cpu().numpy()
+                height, width = split.labels.shape[-2:]
+                guess = predict(self.parts.model, batch, (height, width))[0].cpu().numpy()
                 image = split.images[index].permute(1, 2, 0).cpu().numpy()
                 rows.append((f"{domain} {split.names[index]}", image, split.labels[index].cpu().numpy(), guess))
         try:
@@ -261,7 +262,7 @@ class Run:
             resumed_at=tuple(self.journal.resumed_at),
             seconds={name: round(value, 3) for name, value in seconds.items()},
             memory_bytes=peak_memory(self.place.device),
-            device=machine.device_label(self.place.device),
+            device=machine.device_label(self.place.device, torch.get_num_threads()),
             machine=machine.describe(self.place.device),
             software=machine.software(),
             commit=commit,

@@ -1,0 +1,54 @@
+"""Tables and lines for people: in a terminal with colour, in a pipe plain and never cut."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TextIO
+
+from bench.spec import printable
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def is_live(stream: TextIO) -> bool:
+    """Whether `stream` is a terminal on which something may move."""
+    return stream.isatty() and not os.environ.get("CI") and os.environ.get("TERM") != "dumb"
+
+
+def make_console(stream: TextIO) -> Console:
+    """A console that never cuts text off in a pipe and shows no colour under NO_COLOR."""
+    from rich.console import Console
+
+    if stream.isatty():
+        return Console(file=stream, highlight=False)
+    return Console(file=stream, highlight=False, width=1000, no_color=True, force_terminal=False)
+
+
+def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> None:
+    """A table on stdout: drawn by rich in a terminal, columns of text separated by two blanks in a pipe.
+
+    `right` are the indices of columns that hold numbers.
+    """
+    cells = [[printable(cell) for cell in row] for row in rows]
+    if not sys.stdout.isatty():
+        widths = [max(len(line[i]) for line in (header, *cells)) for i in range(len(header))]
+        for line in (header, *cells):
+            padded = (
+                c.rjust(w) if i in right else c.ljust(w) for i, (c, w) in enumerate(zip(line, widths, strict=True))
+            )
+            print("  ".join(padded).rstrip())
+        return
+    from rich import box
+    from rich.markup import escape
+    from rich.table import Table
+
+    ascii_only = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
+    table = Table(box=box.ASCII if ascii_only else box.SIMPLE_HEAD, pad_edge=False)
+    for i, title in enumerate(header):
+        table.add_column(escape(title), justify="right" if i in right else "left", overflow="fold")
+    for row in cells:
+        table.add_row(*(escape(cell) for cell in row))
+    make_console(sys.stdout).print(table)

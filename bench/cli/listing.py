@@ -1,0 +1,134 @@
+"""`bench list`, `validate`, `status` and `show`: what there is, what a sweep file means and what became of it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bench.cli.console import print_table
+from bench.cli.sweeping import Override, Results, Select, print_json
+from bench.spec import BenchError, ExitCode
+
+if TYPE_CHECKING:
+    from bench.names import Option
+
+
+def list_components(
+    kind: Annotated[str | None, typer.Argument(metavar="[KIND]", help="models, losses, datasets, ...")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
+) -> int:
+    """Show what a sweep file can name, with options and defaults."""
+    from bench import names
+
+    plural = {PLURAL.get(k, k + "s"): k for k in names.TABLES if k != "executor"}
+    singular = {v: v for v in plural.values()}
+    if kind is not None and kind not in {**plural, **singular}:
+        raise BenchError(f"there is no kind '{kind}'", remedy=names.near(kind, plural))
+    kinds = sorted(plural.values()) if kind is None else [{**plural, **singular}[kind]]
+    rows, documents = [], []
+    for one in kinds:
+        for name in names.names(one):
+            entry, options = names.entry(one, name), names.options(one, name)
+            written = ", ".join(_option(k, o) for k, o in options.items())
+            domains = " ".join(names.dataset_info(name).domains) if one == "dataset" else ""
+            about = entry.about + (f" [{domains}]" if domains else "") + (f" ({entry.paper})" if entry.paper else "")
+            rows.append((one, name, about, written, entry.origin))
+            defaults = {k: {"default": o.default, "required": o.required} for k, o in options.items()}
+            documents.append({"kind": one, "name": name, "about": about, "options": defaults, "origin": entry.origin})
+    if as_json:
+        print_json({"components": documents})
+    else:
+        print_table(("kind", "name", "what it is", "options", "from"), rows)
+    return ExitCode.OK
+
+
+PLURAL = {"augment": "augment", "loss": "losses"}
+
+
+def _option(name: str, option: Option) -> str:
+    return f"{name} (required)" if option.required else f"{name}={_value(option.default)}"
+
+
+def _value(value: Any) -> str:
+    return "none" if value is None else str(value)
+
+
+def validate(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Sweep files.")],
+    override: Override = None,
+) -> int:
+    """Check sweep files and print every fault, one a line."""
+    from bench.sweep import load_sweep, problems
+
+    worst = ExitCode.OK
+    for file in files:
+        found = problems(file, override or [])
+        for problem in found:
+            print("bench: error:", problem, file=sys.stderr)
+        if found:
+            worst = found[0].code
+        else:
+            print(f"{file}: {len(load_sweep(file, overrides=override or []).runs)} runs, no fault")
+    return worst
+
+
+def status(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The sweep file (YAML).")],
+    select: Select = None,
+    override: Override = None,
+    results: Results = Path("results"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
+) -> int:
+    """Show what has become of each run of a sweep."""
+    from bench.plan import plan
+    from bench.store import Store
+    from bench.sweep import load_sweep
+
+    planned = plan(load_sweep(file, overrides=override or [], select=select), Store(results))
+    if as_json:
+        rows = [
+            {"run_id": r.run_id, "name": r.name, "state": s, "failure": planned.failures.get(r.run_id)}
+            for r, s in planned.states
+        ]
+        print_json({"runs": rows})
+        return ExitCode.OK
+    rows_of = [
+        (r.name, r.run_id, s, planned.failures[r.run_id].reason if r.run_id in planned.failures else "")
+        for r, s in planned.states
+    ]
+    print_table(("run", "id", "state", "reason"), rows_of)
+    counted = [f"{len(planned.runs(state))} {state}" for state in ("done", "stale", "failed", "todo")]
+    print(f"{len(rows_of)} runs: " + ", ".join(counted))
+    return ExitCode.OK
+
+
+def show(
+    what: Annotated[str, typer.Argument(metavar="FILE|RUN_ID", help="A sweep file, or the id of a stored run.")],
+    select: Select = None,
+    override: Override = None,
+    results: Results = Path("results"),
+) -> int:
+    """Print resolved configurations (of a sweep file) or a whole record (of a run), as JSON."""
+    from bench.store import Store, parse
+
+    if not what.startswith("r-"):
+        from bench.sweep import load_sweep
+
+        print_json(
+            {
+                "runs": [
+                    r.model_dump(mode="json")
+                    for r in load_sweep(Path(what), overrides=override or [], select=select).runs
+                ]
+            }
+        )
+        return ExitCode.OK
+    store = Store(results)
+    for path in (store.run_file(what), Store(results / "reference").run_file(what)):
+        if path.exists():
+            print_json({"file": str(path), "record": parse(path)})
+            return ExitCode.OK
+    raise BenchError(f"no record of {what}", remedy="`bench status FILE` lists the ids of a sweep", file=results)

@@ -1,0 +1,53 @@
+"""`bench report`: records -> the tables between README's markers, or on stdout in another format."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from bench.spec import BenchError, ExitCode
+
+Format = Literal["md", "csv", "json", "html"]
+
+
+def report(
+    results: Annotated[Path, typer.Option("--results", metavar="DIR", help="Where records lie.")] = Path("results"),
+    readme: Annotated[Path, typer.Option(metavar="FILE", help="The file with the markers.")] = Path("README.md"),
+    check: Annotated[bool, typer.Option("--check", help="Change nothing; exit 1 when the file is stale.")] = False,
+    format_: Annotated[
+        Format | None, typer.Option("--format", help="Print on stdout instead of writing the file.")
+    ] = None,
+) -> int:
+    """Write the leaderboards from the records; text outside the markers is untouched."""
+    from bench.store import Store
+
+    if not results.is_dir():
+        what = "there is no such results folder"
+        raise BenchError(what, remedy="run `bench sweep` first, or name it with --results", file=results)
+    contents = Store(results).read()
+    for problem in contents.problems:
+        print("bench: error:", problem, file=sys.stderr)
+    code = ExitCode.STORE if contents.problems else ExitCode.OK
+    if format_ is not None:
+        from bench.report.export import export
+
+        sys.stdout.write(export(contents, format_))
+        return code
+    from bench.report.readme import is_current, update
+    from bench.report.render import render
+
+    text = render(contents)
+    if check:
+        if is_current(readme, text):
+            print(f"{readme} is current")
+            return code
+        print(f"bench: error: {readme}: its tables are not those of {results}; run `bench report`", file=sys.stderr)
+        return code or ExitCode.RUNS_FAILED
+    changed = update(readme, text)
+    local = sum(1 for s in contents.runs if s.origin == "local")
+    counts = f"{local} runs of this machine, {len(contents.runs) - local} reference runs"
+    print(f"{readme}: {'tables written' if changed else 'already current'} ({counts})")
+    return code
