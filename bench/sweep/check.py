@@ -1,0 +1,106 @@
+"""A cell -> its resolved configuration, or every fault in it, keyed by the path in the run's configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import ValidationError
+
+from bench import names
+from bench.spec import JSON, BenchError, Component, Domain, RunConfig
+from bench.sweep.cells import Cell, flat
+from bench.sweep.sections import COMPONENTS
+from bench.sweep.wording import coerced, wording
+
+
+def check(cell: Cell) -> tuple[RunConfig | None, list[BenchError]]:
+    """(configuration, []) or (None, faults)."""
+    raw = _with_targets(cell.raw)
+    try:
+        config = RunConfig.model_validate({key: _plain(key, value) for key, value in raw.items()})
+        full = names.resolve_config(config)
+    except (ValidationError, BenchError):
+        return None, list(_faults(raw))
+    faults = [BenchError(problem, remedy=remedy, key=key) for key, problem, remedy in coerced(raw, flat(full))]
+    return (None, faults) if faults else (full, [])
+
+
+def _with_targets(raw: dict[str, JSON]) -> dict[str, JSON]:
+    """`evaluate_on` left out means every domain of the dataset."""
+    if raw.get("evaluate_on") is not None:
+        return raw
+    dataset = raw.get("dataset")
+    try:
+        domains = names.dataset_info(str(dataset.get("name"))).domains if isinstance(dataset, dict) else ("unknown",)
+    except BenchError:
+        domains = ("unknown",)  # what is wrong with the dataset is a fault of its own
+    return {**raw, "evaluate_on": list(domains)}
+
+
+def _plain(key: str, value: JSON) -> JSON:
+    """Components in the spelling that leaves no room for doubt, so that an option may be called `options`."""
+    if key == "augment" and isinstance(value, list):
+        return [_plain("loss", item) for item in value]
+    if (key in COMPONENTS or key == "loss") and isinstance(value, dict):
+        return {"name": value.get("name"), "options": {k: v for k, v in value.items() if k != "name"}}
+    return value
+
+
+def _faults(raw: dict[str, JSON]) -> Iterator[BenchError]:
+    """Everything that is wrong, found part by part: the slow way, walked only when something is."""
+    found = []
+    try:
+        RunConfig.model_validate({key: _plain(key, value) for key, value in raw.items()})
+    except ValidationError as error:
+        for fault in error.errors():
+            problem, remedy = wording(fault)
+            found.append(BenchError(problem, remedy=remedy, key=_key(fault, raw)))
+    for kind in COMPONENTS:
+        found += _component(kind, kind, raw.get(kind))
+    for i, item in enumerate(raw["augment"] if isinstance(raw.get("augment"), list) else ()):
+        found += _component("augment", f"augment.{i}", item)
+    yield from found or _domains(raw)
+
+
+def _key(fault: Any, raw: dict[str, JSON]) -> str:
+    """The path of one of pydantic's faults; a rule between keys belongs to the last of those it names."""
+    loc = [str(part) for part in fault["loc"] if part != "options"]
+    if loc[1:2] == ["name"] and not isinstance(raw.get(loc[0]), dict):
+        loc = loc[:1]
+    named = [key for key in raw if f"`{key}`" in fault["msg"] and raw[key] is not None]
+    return ".".join(loc) or (named or ["steps"])[-1]
+
+
+def _component(kind: str, key: str, value: JSON) -> Iterator[BenchError]:
+    """The faults of one component; each faulty option is put aside to find the next."""
+    if not isinstance(value, dict) or not isinstance(value.get("name"), str):
+        return
+    rest = {k: v for k, v in value.items() if k != "name"}
+    while True:
+        try:
+            names.resolve(kind, Component.model_validate({"name": value["name"], "options": rest}))
+            return
+        except BenchError as error:
+            option = error.key
+            yield BenchError(error.problem, remedy=error.remedy, key=f"{key}.{option}" if option in rest else key)
+            if option not in rest:
+                return
+            del rest[option]
+
+
+def _domains(raw: dict[str, JSON]) -> Iterator[BenchError]:
+    """The faults of domains, one after the other: a faulty one is replaced by one that is right."""
+    config = RunConfig.model_validate({key: _plain(key, value) for key, value in raw.items()})
+    good = str(Domain(config.dataset.name, names.dataset_info(config.dataset.name).domains[0]))
+    for _ in range(2 + len(config.evaluate_on)):
+        try:
+            names.resolve_config(config)
+            return
+        except BenchError as error:
+            yield error
+            head, _dot, index = error.key.partition(".")
+            if head not in ("source", "target", "evaluate_on"):
+                return
+            listed = [good if str(i) == index else domain for i, domain in enumerate(config.evaluate_on)]
+            config = config.model_copy(update={head: tuple(listed) if index else good})

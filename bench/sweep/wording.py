@@ -1,0 +1,77 @@
+"""What pydantic found wrong -> (problem, remedy) in the words of a sweep file; and small rules on written values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from bench.names import near
+from bench.spec import JSON
+
+_KINDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "string": "text",
+    "tuple": "a list",
+    "list": "a list",
+    "dict": "a name or `{name: ..., option: ...}`",
+    "model": "a name or `{name: ..., option: ...}`",
+    "finite": "a finite number",
+}
+
+
+def spoken(value: JSON) -> str:
+    """`value` as a message quotes it, short."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, (dict, list)):
+        return "a mapping" if isinstance(value, dict) else f"a list of {len(value)}"
+    text = str(value) if isinstance(value, (int, float)) else repr(value)
+    return text if len(text) <= 60 else text[:40] + "..." + text[-10:]
+
+
+def square(value: JSON) -> JSON:
+    """A size: one whole number means a square."""
+    return [value, value] if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def wording(fault: Mapping[str, Any]) -> tuple[str, str]:
+    """One entry of `ValidationError.errors()` as (problem, remedy)."""
+    kind, value = fault["type"], spoken(fault["input"])
+    if kind == "missing":
+        return f"`{fault['loc'][-1]}` is missing", f"write `{fault['loc'][-1]}: ...` under `base`"
+    if kind == "literal_error":
+        choices = fault["ctx"]["expected"].replace("'", "").replace(" or ", ", ").split(", ")
+        return f"{value} is not one of its values", near(str(fault["input"]), choices)
+    if kind == "value_error":
+        return str(fault["ctx"]["error"]), "keep the rule, or leave a key out with `key: null`"
+    if fault["loc"] and fault["loc"][-1] == "name":
+        return "a component without a name", "write `name`, or `{name: ..., option: ...}`"
+    wanted = _KINDS.get(kind.partition("_")[0])
+    if wanted and kind.endswith(("_type", "_parsing", "_from_float", "_number")):
+        return f"{value} is not {wanted}", f"write {wanted}"
+    return f"{value} is no value for it", fault["msg"][0].lower() + fault["msg"][1:]
+
+
+def _kin(value: JSON) -> str:
+    if isinstance(value, bool):
+        return "true or false"
+    if isinstance(value, (int, float)):
+        return "a number"
+    return "text" if isinstance(value, str) else ""
+
+
+def coerced(written: JSON, taken: JSON, key: str = "") -> Iterator[tuple[str, str, str]]:
+    """(key, problem, remedy) wherever a schema took text for a number, or the like: `steps: "6"`, `flag: no`."""
+    if isinstance(written, Mapping) and isinstance(taken, Mapping):
+        for name in written.keys() & taken.keys():
+            yield from coerced(written[name], taken[name], f"{key}.{name}".lstrip("."))
+    elif isinstance(written, (list, tuple)) and isinstance(taken, (list, tuple)):
+        for i, (one, other) in enumerate(zip(written, taken, strict=False)):
+            yield from coerced(one, other, f"{key}.{i}")
+    elif _kin(written) and _kin(taken) and _kin(written) != _kin(taken):
+        shown = str(taken).lower() if isinstance(taken, bool) else str(taken)
+        yield key, f"{spoken(written)} is {_kin(written)}, not {_kin(taken)}", f"write `{shown}` if that is meant"
