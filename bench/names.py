@@ -225,8 +225,8 @@ def resolve_config(config: RunConfig) -> RunConfig:
     full["target"] = None if config.target is None else _domain(config.target, home, "target")
     full["evaluate_on"] = tuple(_domain(d, home, f"evaluate_on.{i}") for i, d in enumerate(config.evaluate_on))
     classes = dataset_info(home).class_names
-    for key in ("target", *(f"evaluate_on.{i}" for i in range(len(config.evaluate_on)))):
-        other = full["target"] if key == "target" else full["evaluate_on"][int(key.partition(".")[2])]
+    for key in ("source", "target", *(f"evaluate_on.{i}" for i in range(len(config.evaluate_on)))):
+        other = full[key] if key in full else full["evaluate_on"][int(key.partition(".")[2])]
         if other is not None and dataset_info(Domain.parse(other).dataset).class_names != classes:
             theirs = dataset_info(Domain.parse(other).dataset)
             raise BenchError(
@@ -250,7 +250,8 @@ def _domain(text: str, home: str, key: str) -> str:
     try:
         known = dataset_info(domain.dataset).domains
     except BenchError as error:
-        raise error.at(key=key) from None
+        error.key = key  # it says `dataset`, but the name was written here
+        raise
     if domain.name not in known:
         raise BenchError(f"{domain.dataset} has no domain '{domain.name}'", remedy=near(domain.name, known), key=key)
     return str(domain)
