@@ -1,0 +1,161 @@
+"""The rows of the leaderboards as plain values -> CSV for spreadsheets, JSON for programs, a data frame for notebooks.
+
+Scores are raw, in [0, 1], and a score that was not measured is empty (null).  One line per row of a leaderboard.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from bench.report import costs, wording
+from bench.report.places import ranked
+from bench.report.results import Cell
+from bench.report.rows import Board, Row, boards
+from bench.spec import SCHEMA
+from bench.store import Contents
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20", "'")
+"""What a formula may start with, the full-width signs included; and the quote itself, so that guarding is undone."""
+
+READ_CSV: dict[str, Any] = {"keep_default_na": False, "dtype": str}
+"""Arguments with which `pandas.read_csv` gives back what was written: without them a model called `NA` or `00123`
+turns into nothing or 123.  Columns of numbers are then converted on purpose (`pandas.to_numeric`)."""
+
+
+def rows(found: Sequence[Board]) -> list[dict[str, Any]]:
+    """One flat dictionary per leaderboard row; the scores of domain d are under `miou d`, `miou d low` and so on."""
+    return [_flat(board, row, place) for board in found for row, place in ranked(board.rows)]
+
+
+def _flat(board: Board, row: Row, place: str) -> dict[str, Any]:
+    config, record = row.config, row.records[0] if row.results else None
+    ranked_row = place if row.state == "finished" and place != "not ranked" else None
+    plain: dict[str, Any] = {
+        "sweep": board.sweep,
+        "dataset": wording.component(board.dataset),
+        "synthetic": board.synthetic,
+        "state": row.state,
+        "reason": row.reason,
+        "place": ranked_row,
+        "model": config.model.name,
+        "source": config.source,
+        "target": config.target,
+        "method": wording.component(config.method),
+        "loss": wording.component(config.loss),
+        "optimizer": wording.component(config.optimizer),
+        "scheduler": wording.component(config.scheduler),
+        "augment": wording.components(config.augment),
+        "batch_size": config.batch_size,
+        "precision": config.precision,
+        "seeds": " ".join(map(str, row.seeds)),
+        "steps": record.steps if record else None,
+        "images_seen": record.images_seen if record else None,
+        "source_images": record.source_images if record else None,
+        "origin": wording.ORIGINS[row.origin],
+        "device": ", ".join(wording.distinct(r.device for r in row.records)),
+        "commit": wording.commits((r.commit, r.dirty) for r in row.records),
+        "runs": " ".join(row.ids),
+    }
+    for domain in board.domains:
+        plain |= _scores(f"miou {domain}", row.cells[domain])
+    return plain | _scores("miou mean", row.mean)
+
+
+def _scores(name: str, cell: Cell | None) -> dict[str, float | int | None]:
+    keys = ("value", "std", "low", "high")
+    return {f"{name} {k}".removesuffix(" value"): None if cell is None else getattr(cell, k) for k in keys}
+
+
+def cost_rows(contents: Contents) -> list[dict[str, Any]]:
+    """One flat dictionary per line of the cost table; times in ms, counts as they are."""
+    found = []
+    for stored in costs.newest(contents.costs):
+        r, timed = stored.record, costs.latency_ms(stored.record)
+        found.append(
+            {
+                "model": wording.component(r.model),
+                "classes": r.num_classes,
+                "input": costs.image(r),
+                "params_deployed": r.params_deployed,
+                "params_training": r.params_training,
+                "macs": r.macs,
+                "flop": 2 * r.macs,
+                "fvcore_total": r.fvcore_total,
+                "latency_ms_mean": timed.mean if timed else None,
+                "latency_ms_std": timed.std if timed else None,
+                "latency_ms_median": timed.median if timed else None,
+                "latency_n": timed.n if timed else 0,
+                "origin": wording.ORIGINS[stored.origin],
+                "device": r.device,
+                "commit": wording.commits([(r.commit, r.dirty)]),
+                "remarks": "; ".join(costs.remarks(r)),
+            }
+        )
+    return found
+
+
+# ------------------------------------------------------------------ formats
+
+
+def to_json(contents: Contents) -> str:
+    """{"schema": n, "rows": [...], "costs": [...]}, ASCII, keys sorted, ends with a newline."""
+    whole = {"schema": SCHEMA, "rows": rows(boards(contents)), "costs": cost_rows(contents)}
+    return json.dumps(whole, indent=1, sort_keys=True, allow_nan=False) + "\n"
+
+
+def to_csv(contents: Contents) -> str:
+    """The leaderboard rows, one header line, lines ended by CR LF; see READ_CSV for how to read it back.
+
+    A text cell that a spreadsheet would run as a formula begins with a quote (OWASP ASVS 1.2.10); numbers do not.
+    """
+    found = rows(boards(contents))
+    header = wording.distinct(key for row in found for key in row)
+    out = io.StringIO()
+    writer = csv.writer(out, quoting=csv.QUOTE_MINIMAL, lineterminator="\r\n")
+    writer.writerow([spreadsheet_safe(key) for key in header])
+    for row in found:
+        writer.writerow([spreadsheet_safe(row.get(key)) for key in header])
+    return out.getvalue()
+
+
+def spreadsheet_safe(value: Any) -> Any:
+    """Text that starts like a formula, or like text so guarded, gets a leading quote; numbers and None stay.
+
+    Taking one leading quote away gives the text back, but NUL, which no spreadsheet takes, is spelled out.
+    """
+    if not isinstance(value, str):
+        return value
+    value = value.replace("\0", "\\x00")
+    return f"'{value}" if value.startswith(FORMULA) else value
+
+
+def frame(contents: Contents) -> pd.DataFrame:
+    """The leaderboard rows as a data frame with numeric score columns, for notebooks."""
+    import pandas as pd
+
+    return pd.DataFrame(rows(boards(contents)))
+
+
+def summary_table(found: Sequence[Board]) -> list[list[str]]:
+    """Header and rows of text for a terminal: where each run stands, and its mIoU in % per evaluated domain."""
+    domains = wording.distinct(d for board in found for d in board.domains)
+    table = [["sweep", "model", "source", "method", "loss", "place", *domains, "mean", "runs"]]
+    for board in found:
+        for row, place in ranked(board.rows):
+            config = row.config
+            parts = (config.model.name, config.source, config.method.name, wording.component(config.loss))
+            scores = [_percent(row.cells.get(d)) for d in domains]
+            sweep = board.sweep + (" (synthetic data)" if board.synthetic else "")
+            table.append([sweep, *parts, place, *scores, _percent(row.mean), " ".join(row.ids)])
+    return table
+
+
+def _percent(cell: Cell | None) -> str:
+    return "" if cell is None else wording.percent(cell.value)

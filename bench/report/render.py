@@ -1,0 +1,61 @@
+"""A results folder's contents -> the whole text between README's markers.
+
+A pure function of the contents: the same bytes for any order, locale, time zone or hash seed; no clock is read.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import PurePath
+
+from bench.report import classes, costs, leaderboard, models
+from bench.report.markdown import code, escape
+from bench.report.rows import Board, boards
+from bench.store import Contents
+
+LEGEND = (
+    "mIoU is from one confusion matrix over the whole split, void pixels left out; `(6 of 7 classes)`: the others "
+    "occur neither as label nor as prediction.",
+    "[low, high] is the 95 % bootstrap interval over images; ± is the standard deviation (n-1) over the row's seeds.",
+    "`place` gives the range that a row's interval leaves open: rows whose ranges meet cannot be told apart. A row of "
+    "several seeds has the interval that encloses those of its seeds. A row without counts per image is `not ranked`.",
+    "`demonstration`: the run saw fewer images than its source split holds; it shows that the run works and is never "
+    "ranked.",
+    "`gap` is the mIoU (%) on the source domain minus the mean over the other domains.",
+    "`measured` says whether the project ships the figure (reference) or this machine made it, on which device, at "
+    "which commit; + marks uncommitted changes. `runs` names the records.",
+)
+
+
+def render(contents: Contents) -> str:
+    """Markdown of all leaderboards, all models' tables and the cost table; ends with a newline."""
+    found = boards(contents)
+    parts = ["<!-- written by `bench report`; edits between the markers are lost -->\n", _overview(found)]
+    parts += [_problems(contents)] if contents.problems else []
+    if found:
+        parts += ["### Leaderboards\n", "\n".join(f"- {line}" for line in LEGEND) + "\n"]
+        parts += [part for b in found for part in (leaderboard.markdown(b), classes.markdown(b)) if part]
+    if contents.costs:
+        parts += ["### Costs\n", costs.markdown(contents.costs)]
+    if found:
+        parts += ["### Models\n", models.markdown(found, contents.costs)]
+    return "\n".join(parts).rstrip() + "\n"
+
+
+def _overview(found: Sequence[Board]) -> str:
+    """How many runs there are in which state; each run counted once, in however many sweeps it stands."""
+    states = {(row.origin, name): row.state for board in found for row in board.rows for name in row.ids}
+    if not states:
+        return "No runs yet.\n"
+    counts = Counter[str](states.values())
+    order = ("finished", "demonstration", "planned", "interrupted", "failed", "diverged", "oom")
+    told = (f"{counts[s]} {'out of memory' if s == 'oom' else s}" for s in order if counts[s])
+    shipped = sum(origin == "reference" for origin, _ in states)
+    return f"{len(states)} runs ({shipped} reference, {len(states) - shipped} of this machine): {', '.join(told)}.\n"
+
+
+def _problems(contents: Contents) -> str:
+    """Files that could not be read, by name: paths differ between machines."""
+    lines = {f"- {code(PurePath(p.file).name) if p.file else 'a file'}: {escape(p.problem)}" for p in contents.problems}
+    return "Not shown, because these files cannot be read:\n\n" + "\n".join(sorted(lines)) + "\n"

@@ -1,0 +1,169 @@
+"""A stored run -> its scores per domain with an interval over images; what contradicts itself gives no figure."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from bench import scores
+from bench.cost.statistics import std
+from bench.report import wording
+from bench.spec import Counts, RunRecord, printable
+from bench.store import Stored
+
+if TYPE_CHECKING:
+    import numpy as np
+
+HEADER_BYTES, MAX_BYTES = 4096, 2**28
+"""An array file is its counts and a header below the first; 5 million images of 7 classes fit into the second."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """A score in [0, 1] and what is known of its uncertainty.
+
+    `value` is the mean over `seeds` runs and `std` their sample standard deviation (None for one); `low` and `high`
+    enclose the 95 % bootstrap intervals over images of all of them, None where a run has no counts per image.
+    `counted` of `classes` classes entered the mean over classes: each seed's number.
+    """
+
+    value: float
+    std: float | None = None
+    seeds: int = 1
+    low: float | None = None
+    high: float | None = None
+    counted: tuple[int, ...] = ()
+    classes: int = 0
+
+
+class Result:
+    """A stored run, its scores worked out on demand; `problem` says what is wrong with its files, or ''."""
+
+    def __init__(self, stored: Stored[RunRecord]) -> None:
+        self.stored, self.record = stored, stored.record
+        self.problem = ""
+
+    def cell(self, domain: str) -> Cell | None:
+        """The mIoU of one domain; None where the record holds no usable counts for it."""
+        return self._cells.get(domain)
+
+    @cached_property
+    def scores(self) -> dict[str, scores.Scores]:
+        """Evaluated domain -> every score, for the domains with usable counts."""
+        counts = {d: self._confusion(d) for d in self.record.config.evaluate_on}
+        return {d: scores.summary(c) for d, c in counts.items() if c is not None}
+
+    @cached_property
+    def _cells(self) -> dict[str, Cell]:
+        images, classes, found = self._images(), len(self.record.classes), {}
+        for domain, every in self.scores.items():
+            if every.miou is None:
+                continue
+            interval = scores.bootstrap_interval(images[domain]) if domain in images else None
+            low, high = (None, None) if interval is None else (interval.low, interval.high)
+            found[domain] = Cell(value=every.miou, low=low, high=high, counted=(every.present,), classes=classes)
+        return found
+
+    def _confusion(self, domain: str) -> Counts | None:
+        """Counts of a domain; None where they are missing, empty, negative or not of the record's classes."""
+        counts, k = self.record.confusion.get(domain), len(self.record.classes)
+        if not counts or len(counts) != k or any(len(row) != k or min(row) < 0 for row in counts):
+            return None
+        return counts if any(map(sum, counts)) else None
+
+    @cached_property
+    def scored_on(self) -> dict[str, str]:
+        """Measured domain -> text that is equal for runs of the same classes, images and label pixels."""
+        r = self.record
+
+        def facts(domain: str) -> list[object]:
+            labels = [sum(row) for row in r.confusion[domain]]
+            return [r.classes, r.images_scored.get(domain), r.data_digests.get(f"{domain}:test"), labels]
+
+        return {domain: wording.key_of(facts(domain)) for domain in self.scores}
+
+    # -------------------------------------------------------------- counts per image
+
+    def _images(self) -> dict[str, np.ndarray]:
+        """Domain -> int64 (N, K, K), for the domains whose file is there and agrees with the record."""
+        record, path = self.record, self.stored.path.with_suffix(".images.npz")
+        if record.images_file is None:
+            return {}
+        try:
+            if record.images_file != path.name:
+                raise ValueError("the record names another file")
+            content = path.read_bytes()
+            if hashlib.sha256(content).hexdigest() != record.images_sha256:
+                raise ValueError("its sha256 is not the record's")
+            return {d: self._array(content, d) for d in self.scores}
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError) as error:
+            # One line without a path: the same bytes on any machine.
+            reason = error.strerror if isinstance(error, OSError) else str(error).partition("\n")[0]
+            self.problem = f"{record.run_id}: {path.name} is not used ({printable(str(reason), limit=120)})"
+            return {}
+
+    def _array(self, content: bytes, domain: str) -> np.ndarray:
+        import numpy as np
+
+        name, k = domain.replace("/", "."), len(self.record.classes)
+        expected = (self.record.images_scored.get(domain, 0), k, k)
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            size = archive.getinfo(f"{name}.npy").file_size
+        if size > min(8 * expected[0] * k * k + HEADER_BYTES, MAX_BYTES):  # a small file may unpack to anything
+            raise ValueError(f"{domain} is larger than its counts")
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+            counts = arrays[name]
+        if counts.shape != expected or counts.dtype.kind not in "iu" or not expected[0]:
+            raise ValueError(f"{domain} holds {counts.dtype} {counts.shape}, not counts of {expected}")
+        if counts.min() < 0 or counts.sum(axis=0).tolist() != [list(row) for row in self.record.confusion[domain]]:
+            raise ValueError(f"the images of {domain} do not add up to the record's counts")
+        return counts  # type: ignore[no-any-return]
+
+
+def mean_cell(cells: Sequence[Cell | None]) -> Cell | None:
+    """The mean over domains of one run, None unless all are there.
+
+    Its bounds are the means of the domains' bounds: exact if all domains erred together, too wide otherwise.
+    """
+    known = [c for c in cells if c is not None]
+    if not known or len(known) < len(cells):
+        return None
+    return Cell(
+        value=_mean([c.value for c in known]),
+        low=_mean_or_none([c.low for c in known]),
+        high=_mean_or_none([c.high for c in known]),
+    )
+
+
+def merged(cells: Sequence[Cell | None]) -> Cell | None:
+    """One cell per seed -> one; None unless every seed has one.  The bounds enclose all seeds' intervals."""
+    known = [c for c in cells if c is not None]
+    if not known or len(known) < len(cells):
+        return None
+    values = [c.value for c in known]
+    lows, highs = [c.low for c in known], [c.high for c in known]
+    return Cell(
+        value=_mean(values),
+        std=std(values),
+        seeds=len(known),
+        low=None if None in lows else min(v for v in lows if v is not None),
+        high=None if None in highs else max(v for v in highs if v is not None),
+        counted=tuple(n for c in known for n in c.counted),
+        classes=known[0].classes,
+    )
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+def _mean_or_none(values: Sequence[float | None]) -> float | None:
+    known = [v for v in values if v is not None]
+    return _mean(known) if len(known) == len(values) else None

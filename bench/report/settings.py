@@ -1,0 +1,79 @@
+"""Rows of one table -> in which settings they differ: only these need a column, the rest is said once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bench.report import wording
+from bench.report.rows import Row
+from bench.spec import Component, RunConfig
+
+COLUMNS = frozenset(
+    ["model", "dataset", "source", "target", "evaluate_on", "method", "loss", "scheduler", "steps", "epochs", "seed"]
+)
+"""Fields of a configuration that have a column of their own (or name the table)."""
+
+COMPONENTS = ("model", "method", "loss", "optimizer", "scheduler")
+
+
+@dataclass(frozen=True)
+class Differences:
+    """`fields` without a column of their own in which rows differ; `options` in which components of one kind and name
+    differ."""
+
+    fields: tuple[str, ...]
+    options: dict[tuple[str, str], tuple[str, ...]]
+
+    def component(self, kind: str, part: Component) -> str:
+        """The component with the options that tell rows apart."""
+        return wording.component(part, self.options[kind, part.name])
+
+    def settings(self, config: RunConfig) -> str:
+        """`batch size 6; augment flip, rotate90` for the fields that differ."""
+        return "; ".join(f"{_words(f)} {self._value(config, f)}" for f in self.fields)
+
+    def _value(self, config: RunConfig, field: str) -> str:
+        return self.component(field, config.optimizer) if field == "optimizer" else value(config, field)
+
+
+def differences(rows: Sequence[Row]) -> Differences:
+    """What differs among `rows` (at least one)."""
+    configs = [row.config for row in rows]
+    fields = [f for f in RunConfig.model_fields if f not in COLUMNS]
+    options = {}
+    for kind in COMPONENTS:
+        for same in wording.grouped((getattr(c, kind) for c in configs), lambda part: part.name):
+            options[kind, same[0].name] = varying_options(same)
+    first_config = configs[0]
+    varying = (f for f in fields if any(getattr(c, f) != getattr(first_config, f) for c in configs))
+    return Differences(tuple(varying), options)
+
+
+def varying_options(parts: Sequence[Component]) -> tuple[str, ...]:
+    """The options in which components of one name (at least one) differ."""
+    first, keys = parts[0].options, sorted({k for part in parts for k in part.options})
+    return tuple(k for k in keys if any(part.options.get(k) != first.get(k) for part in parts))
+
+
+def common(rows: Sequence[Row], found: Differences) -> list[str]:
+    """What every row has and no column says: `batch size 6`, `crop (96, 96)`."""
+    config = rows[0].config
+    fields = [f for f in RunConfig.model_fields if f not in COLUMNS and f not in found.fields]
+    return [f"{_words(f)} {value(config, f)}" for f in fields if getattr(config, f)]
+
+
+def value(config: RunConfig, field: str) -> str:
+    """One field as text, `none` where it is not set."""
+    found = getattr(config, field)
+    if isinstance(found, Component):
+        return wording.component(found)
+    if field == "augment":
+        return wording.components(found) or "none"
+    if field.endswith("_px"):
+        return wording.pixels(found) or "none"
+    return wording.number(found)
+
+
+def _words(field: str) -> str:
+    return field.removesuffix("_px").replace("_", " ")
