@@ -1,0 +1,123 @@
+"""What came back: a run's record or failure, a model's costs."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from bench.spec.request import RunConfig
+from bench.spec.values import JSON, Component, Frozen
+
+SCHEMA = 1
+"""Schema number of records. History: 1 (2026-11) first."""
+
+
+class Measurement(Frozen):
+    """Raw readings in `unit`; every statistic is derived from `values`, the first `warmups` readings left out of it."""
+
+    unit: str
+    values: tuple[float, ...]
+    warmups: tuple[float, ...] = ()
+
+
+class History(Frozen):
+    """What the loop reported: entry i of each list belongs to `steps[i]` (number of updates made so far)."""
+
+    steps: tuple[int, ...] = ()
+    losses: dict[str, tuple[float | None, ...]] = Field(default_factory=dict)
+    lr: tuple[float, ...] = ()
+
+
+Counts = tuple[tuple[int, ...], ...]
+"""Confusion counts, row = label, column = prediction."""
+
+
+class Evaluation(Frozen):
+    """Confusion counts per domain after `step` updates, on `split`."""
+
+    step: int
+    split: str
+    confusion: dict[str, Counts]
+
+
+class RunRecord(Frozen):
+    """Everything one finished training run leaves; scores such as mIoU are derived, never stored."""
+
+    schema_number: int = SCHEMA
+    kind: Literal["run"] = "run"
+    run_id: str
+    name: str
+    sweep: str
+    config: RunConfig
+    synthetic: bool
+    classes: tuple[str, ...]
+    confusion: dict[str, Counts]
+    images_scored: dict[str, int]
+    images_file: str | None = None
+    images_sha256: str | None = None
+    history: History
+    evaluations: tuple[Evaluation, ...] = ()
+    chosen_step: int
+    steps: int
+    images_seen: int
+    source_images: int
+    resumed_at: tuple[int, ...] = ()
+    seconds: dict[str, float]
+    memory_bytes: dict[str, int | None]
+    device: str
+    machine: dict[str, JSON]
+    software: dict[str, JSON]
+    commit: str | None
+    dirty: bool | None
+    data_digests: dict[str, str]
+    started_utc: str
+    finished_utc: str
+
+
+class Failure(Frozen):
+    """One attempt that did not finish: `state` is a word for the table, `reason` one line."""
+
+    kind: Literal["failure"] = "failure"
+    run_id: str
+    name: str
+    sweep: str
+    config: RunConfig
+    state: Literal["failed", "diverged", "oom", "interrupted"]
+    reason: str
+    step: int | None = None
+    device: str
+    finished_utc: str
+
+
+class CostRecord(Frozen):
+    """What a model costs on one machine: counts are per image of `input_shape`; never tied to a loss, seed or source.
+
+    `macs` counts multiply-adds of convolutions and matrix products (torch's flop counter / 2) of the deployed graph;
+    `fvcore_total` is fvcore's own sum for one image (multiply-adds plus its BN and resize terms).
+    `latency` is end to end per image: input resident on the device, synchronised on both sides.
+    """
+
+    schema_number: int = SCHEMA
+    kind: Literal["cost"] = "cost"
+    model: Component
+    num_classes: int
+    input_shape: tuple[int, int, int, int]
+    params_deployed: int
+    params_training: int
+    macs: int
+    macs_training_graph: int
+    fvcore_total: int | None
+    fvcore_total_training_graph: int | None
+    fvcore_uncounted: dict[str, int] = Field(default_factory=dict)
+    latency: Measurement | None
+    latency_flags: tuple[str, ...] = ()
+    latency_refused: str | None = None
+    protocol: dict[str, JSON]
+    memory_bytes: dict[str, int | None]
+    device: str
+    machine: dict[str, JSON]
+    software: dict[str, JSON]
+    commit: str | None
+    dirty: bool | None
+    measured_utc: str

@@ -1,0 +1,71 @@
+"""What is asked for: a run, what it costs, a sweep of them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from bench.spec.values import Component, Frozen, Size
+
+
+class RunConfig(Frozen):
+    """All that decides the numbers of a training run; never where data lies, which device, how many workers.
+
+    `source`, `target` and `evaluate_on` are written `dataset/domain`; sizes are (height, width).  Component options
+    are complete (every default spelled out) once `bench.names.resolve_config` has seen it.
+    """
+
+    model: Component
+    dataset: Component
+    source: str
+    target: str | None = None
+    evaluate_on: tuple[str, ...] = Field(min_length=1)
+    method: Component = Component(name="source_only")
+    loss: Component = Component(name="cross_entropy")
+    optimizer: Component = Component(name="sgd")
+    scheduler: Component = Component(name="poly")
+    augment: tuple[Component, ...] = ()
+    resize_px: Size | None = None
+    crop_px: Size | None = None
+    batch_size: int = Field(default=6, ge=1)
+    steps: int | None = Field(default=None, ge=1)
+    epochs: int | None = Field(default=None, ge=1)
+    schedule_steps: int | None = Field(default=None, ge=1)
+    evaluate_every: int = Field(default=0, ge=0)
+    choose: Literal["last", "source_val"] = "last"
+    precision: Literal["fp32", "tf32", "bf16", "fp16"] = "fp32"
+    seed: int = Field(default=0, ge=0, lt=2**32)
+
+    @model_validator(mode="after")
+    def _one_length(self) -> RunConfig:
+        if (self.steps is None) == (self.epochs is None):
+            raise ValueError("exactly one of `steps` and `epochs` says how long to train")
+        if self.choose == "source_val" and not self.evaluate_every:
+            raise ValueError("`choose: source_val` needs `evaluate_every`")
+        return self
+
+
+class CostRequest(Frozen):
+    """What a sweep measures of each distinct model, apart from training: `size` is (height, width) of one image."""
+
+    size: Size = (512, 512)
+    latency: bool = True
+    budget_s: float = Field(default=15.0, gt=0)
+
+
+class PlannedRun(Frozen):
+    """One cell of a sweep: `name` is what people read and `-k` matches, `run_id` what files are called."""
+
+    name: str
+    run_id: str
+    config: RunConfig
+
+
+class Sweep(Frozen):
+    """A named, ordered list of runs."""
+
+    name: str
+    about: str = ""
+    runs: tuple[PlannedRun, ...]
+    cost: CostRequest | None = CostRequest()
