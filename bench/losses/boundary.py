@@ -22,9 +22,9 @@ def edge_targets(labels: Tensor, *, frame_px: int = 0) -> Tensor:
     A pixel is an edge where its label differs from that of its right or lower neighbour; edges less than `frame_px`
     from the image border are dropped, the rest spread from one pixel before to two pixels after, both ways.
 
-    Source: Xu et al. 2022, arXiv 2206.02066, code, datasets/base_dataset.py.  Differs from the paper in: stands in for OpenCV's Canny(0.1, 0.2)
-    and its dilation by a 4 x 4 square (intersection over union with that is 0.91 to 0.93), so that labels can stay on
-    the device.
+    Source: Xu et al. 2022, arXiv 2206.02066, code, datasets/base_dataset.py.  Differs from the paper in: stands in
+    for OpenCV's Canny(0.1, 0.2) and its dilation by a 4 x 4 square (intersection over union with that is 0.91 to 0.93),
+    so that labels can stay on the device.
     """
     height, width = labels.shape[-2:]
     edges = torch.zeros_like(labels, dtype=torch.bool)

@@ -32,8 +32,8 @@ def ohem(*, threshold: float = 0.9, min_kept: int = 131072, aux_weight: float = 
     Raises BenchError for options out of range, and for a model without an "aux" output where one is asked for.
 
     Source: Shrivastava et al. 2016, arXiv 1604.03540 (the idea); Xu et al. 2022, arXiv 2206.02066, code,
-    utils/criterion.py (this form).  Differs from the paper in: nothing kept gives 0 instead of an error; the auxiliary term is the
-    mean over labelled pixels.
+    utils/criterion.py (this form).  Differs from the paper in: nothing kept gives 0 instead of an error; the auxiliary
+    term is the mean over labelled pixels.
     """
     check_mining(threshold, min_kept)
     check_weight("aux_weight", aux_weight)

@@ -39,10 +39,10 @@ def pidnet(
     The boundary head learns from all pixels, IGNORE ones included; the other two heads from labelled pixels only.
     Raises BenchError for options out of range and for a model without the three outputs.
 
-    Source: Xu et al. 2022, arXiv 2206.02066, and code, utils/criterion.py.  Differs from the paper in: edges come from the
-    cropped labels on the device, where the paper runs Canny on full-size labels before scaling and cropping (see
-    `boundary.edge_targets`); so crops have no frame without edges.  A term with no pixel is 0 where the paper's code
-    raises.
+    Source: Xu et al. 2022, arXiv 2206.02066, and its code, utils/criterion.py.  Differs from the paper in: edges come
+    from the cropped labels on the device, where the paper runs Canny on full-size labels before scaling and cropping
+    (see `boundary.edge_targets`), so crops have no frame without edges; a term with no pixel is 0 where the paper's
+    code raises.
     """
     check_mining(threshold, min_kept)
     check_weight("aux_weight", aux_weight)

@@ -31,6 +31,12 @@ def sgd(
     if nesterov and momentum == 0:
         raise BenchError("nesterov needs momentum", remedy="set momentum above 0", key="optimizer.nesterov")
     ready = prepared(groups, lr)
-    return torch.optim.SGD(
+    optimizer = torch.optim.SGD(
         ready, lr=lr, momentum=momentum, weight_decay=weight_decay, nesterov=nesterov, fused=fusible(ready) or None
     )
+    if momentum > 0:
+        # Where the first update is withheld (found_inf: usual in fp16), torch's fused kernel leaves momentum
+        # uninitialised, then trains on whatever was in memory.  Starting at 0 gives the very same first update.
+        for parameter in (parameter for group in ready for parameter in group["params"]):
+            optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter, requires_grad=False)
+    return optimizer
