@@ -41,7 +41,7 @@ NO_TORCH = {"spec", "names", "sweep", "plan", "store", "scores", "report", "cli"
 COMPONENTS = {"models", "datasets", "augment", "losses", "schedulers", "optimizers"}
 FORBIDDEN_NAMES = {"utils", "helpers", "common", "misc", "manager"}
 DANGEROUS = (
-    "pickle",
+    "import pickle",
     "weights_only=False",
     "allow_pickle=True",
     "yaml.load(",
