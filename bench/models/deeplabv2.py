@@ -6,6 +6,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from bench.models.initial import narrow_normal, start_convolutions
 from bench.models.resnet import ResNet
 from bench.models.segmodel import SegModel
 from bench.models.weights import load_imagenet, refuse_imagenet
@@ -48,7 +49,7 @@ class AtrousBranches(nn.Module):
         self.conv2d_list = nn.ModuleList(
             nn.Conv2d(in_channels, num_classes, 3, padding=rate, dilation=rate) for rate in RATES
         )
-        _init_normal(self)
+        start_convolutions(self, narrow_normal)
 
     def forward(self, features: Tensor) -> Tensor:
         total: Tensor = self.conv2d_list[0](features)
@@ -78,16 +79,10 @@ class DeepLabV2(SegModel, ResNet):
         )
         self.classifier = AtrousBranches(self.channels[-1], num_classes)
         if caffe:
-            _init_normal(self)
+            start_convolutions(self, narrow_normal)
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         return {"out": self.classifier(self.features(images)[-1])}
 
     def stages(self) -> list[tuple[str, list[nn.Module]]]:
         return [*self.body_stages(), ("head", [self.classifier])]
-
-
-def _init_normal(module: nn.Module) -> None:
-    for part in module.modules():
-        if isinstance(part, nn.Conv2d):
-            nn.init.normal_(part.weight, std=0.01)

@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bench.models.initial import he_normal, start_convolutions
 from bench.models.pidnet_blocks import (
     BoundaryFusion,
     CascadedPyramid,
@@ -119,9 +120,7 @@ class PIDNet(SegModel):
         self.seghead_p = Head(2 * c, size.head, num_classes) if aux else None
         self.seghead_d = Head(2 * c, c, 1) if aux else None
         self.final_layer = Head(4 * c, size.head, num_classes)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        start_convolutions(self, he_normal)
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         self._check(images)

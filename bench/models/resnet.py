@@ -12,6 +12,8 @@ from typing import Literal, NamedTuple
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bench.models.initial import he_normal, start_convolutions
+
 Widths = tuple[int, int, int, int]
 Dilations = tuple[tuple[int, int], tuple[int, int], tuple[int, int], tuple[int, int]]
 """Per layer: (dilation of block 0, dilation of the blocks after it)."""
@@ -148,9 +150,7 @@ class ResNet(nn.Module):
                 )
             self.add_module(f"layer{i + 1}", nn.Sequential(*blocks))
             self.channels.append(channels)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        start_convolutions(self, he_normal)
 
     def features(self, images: Tensor) -> list[Tensor]:
         """The five maps, shallow to deep."""

@@ -32,14 +32,14 @@ class SegModel(nn.Module):
     def deployed(self) -> nn.Module:
         """A module that shares these weights and whose forward gives the main logits alone: what is timed and counted.
 
-        Only tensors are shared: mode, hooks and precision are those of this moment, and changing them on one side does
-        not reach the other.  Moving either to another device or type parts them.
+        It comes in eval mode.  Only tensors are shared: mode, hooks and precision of one side do not reach the other
+        (`autocast_dtype` is this moment's).  Moving either to another device or type parts them.
         """
         shared = {id(tensor): tensor for tensor in (*self.parameters(), *self.buffers())}
         twin = copy.deepcopy(self, shared)
         for name in self.auxiliary:
             setattr(twin, name, None)
-        return Deployed(twin)
+        return Deployed(twin).eval()
 
     def stages(self) -> list[tuple[str, list[nn.Module]]]:
         """(name, modules) from stem to head, a partition of all parameters: for learning rates by depth."""

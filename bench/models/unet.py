@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bench.models.initial import he_uniform, start_convolutions
 from bench.models.resnet import ResNet, conv3x3
 from bench.models.segmodel import SegModel
 from bench.models.weights import load_imagenet
@@ -66,9 +67,7 @@ class Decoder(nn.Module):
             blocks.append(UpBlock(deep + skip, width))
             deep = width
         self.blocks = nn.ModuleList(blocks)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_uniform_(module.weight, mode="fan_in", nonlinearity="relu")
+        start_convolutions(self, he_uniform)
 
     def forward(self, images: Tensor, maps: list[Tensor]) -> Tensor:
         x, *skips = reversed(maps)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pickle import UnpicklingError
 from typing import NoReturn
 
 from torch import Tensor, nn
@@ -74,6 +75,7 @@ def load_matching(module: nn.Module, tensors: Mapping[str, Tensor], *, origin: s
 def load_imagenet(body: nn.Module, name: str) -> LoadReport | None:
     """Give `body` torchvision's ImageNet weights of `name`; logs and returns what matched.
 
+    They expect RGB in [0, 1], normalised by ImageNet's mean and standard deviation.
     On the meta device there is nothing to hold values: nothing is fetched, and None comes back.
     Raises BenchError when the weights cannot be fetched or do not fit.
     """
@@ -93,11 +95,12 @@ def fetch_imagenet(name: str) -> Mapping[str, Tensor]:
     weights = get_weight(IMAGENET[name])
     try:
         tensors: Mapping[str, Tensor] = weights.get_state_dict(progress=False, check_hash=True)
-    except (OSError, RuntimeError) as error:  # URLError is an OSError; a wrong hash is a RuntimeError
+    # No network is an OSError, a wrong hash or a cut-off cached file any of the others.
+    except (OSError, RuntimeError, EOFError, UnpicklingError) as error:
         file = weights.url.rpartition("/")[2]
         raise BenchError(
             f"cannot fetch the ImageNet weights {file}: {error}",
-            remedy=f"go online once, put the file into {torch.hub.get_dir()}/checkpoints, or leave `pretrained` out",
+            remedy=f"go online, or put a whole copy into {torch.hub.get_dir()}/checkpoints, or leave `pretrained` out",
             key="pretrained",
             code=ExitCode.ENVIRONMENT,
         ) from error
