@@ -1,4 +1,4 @@
-"""Mining without a sort beside a full sort and beside plain cross entropy, at 6 x 7 x 512 x 512 (`-m performance -s`)."""
+"""Mining without a sort beside a full sort and beside plain cross entropy, at 6 x 7 x 512 x 512."""
 
 from __future__ import annotations
 
