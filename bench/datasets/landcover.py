@@ -173,13 +173,11 @@ def between(traits: dict[str, Traits], domain: str, dial: float) -> Traits:
 def _corner(bits: Bits, px: int) -> np.ndarray:
     """Boolean (px, px): a corner beyond the edge of the flight strip, cut off by a straight line."""
     at = (np.arange(px) + 0.5) / px
-    down, right = (at if bits.chance(0.5) else 1 - at for _ in range(2))
-    slope = bits.uniform(0.05, 1.0)
-    reach = bits.uniform(0.08, 0.3)
-    first, second = (down, right) if bits.chance(0.5) else (right, down)
-    gone: np.ndarray = (
-        first[:, None] + slope * second[None, :] < reach
-        if first is down
-        else (first[None, :] + slope * second[:, None] < reach)
-    )
+    down, right = (at if bits.chance(0.5) else at[::-1] for _ in range(2))
+    slope, reach = bits.uniform(0.05, 1.0), bits.uniform(0.08, 0.3)
+    if bits.chance(0.5):
+        down = down * slope
+    else:
+        right = right * slope
+    gone: np.ndarray = down[:, None] + right[None, :] < reach
     return gone

@@ -68,26 +68,28 @@ CROWNS = 34
 def wood(px: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """A wood without edges that every tile cuts trees from: (tree, shade, centres).
 
-    `tree` uint16 (px, px) is the number of the tree whose crown is seen from above, 0 for the ground between;
-    `shade` float32 (px, px) its brightness, lit from the upper left; `centres` (trees + 1, 2) are (row, column) pixels.
-    A constant of `px`, so keeping it keeps no state.
+    `tree` uint16 (2, px, px) numbers the two tallest trees over each pixel, the taller first, 0 for none: a tree is
+    whole when its neighbour is not cut.  `shade` float32 (2, px, px) is their brightness, lit from the upper left;
+    `centres` (trees + 1, 2) are (row, column) pixels.  A constant of `px`, so keeping it keeps no state.
     """
     bits = Bits(0x7EE5)
     step = px / CROWNS
     grid = np.stack(np.meshgrid(np.arange(CROWNS), np.arange(CROWNS), indexing="ij"), -1).reshape(-1, 2)
     centres = (grid + 0.15 + 0.7 * bits.uniforms(CROWNS**2, 2)) * step
     radii = (0.42 + 0.42 * bits.uniforms(CROWNS**2)) * step
-    tree = np.zeros((px, px), np.uint16)
-    shade = np.ones((px, px), np.float32)
-    for number in np.argsort(radii, kind="stable"):  # tall trees hide low ones
+    tree = np.zeros((2, px, px), np.uint16)
+    shade = np.ones((2, px, px), np.float32)
+    for number in np.argsort(radii, kind="stable"):
         (row, column), radius = centres[number], radii[number]
         rows = np.arange(int(row - radius) - 1, int(row + radius) + 2)
         columns = np.arange(int(column - radius) - 1, int(column + radius) + 2)
         down, right = (rows[:, None] + 0.5 - row) / radius, (columns[None, :] + 0.5 - column) / radius
         inside = down * down + right * right < 1.0
-        where = np.ix_(rows % px, columns % px)
         height = np.sqrt(np.where(inside, 1.0 - down * down - right * right, 0.0))
-        tree[where] = np.where(inside, number + 1, tree[where])
-        shade[where] = np.where(inside, 0.62 + 0.36 * height - 0.26 * (down + right), shade[where])
+        lit = (0.62 + 0.36 * height - 0.26 * (down + right)).astype(np.float32)
+        where = np.ix_(rows % px, columns % px)
+        for storeys, value in ((tree, np.uint16(number + 1)), (shade, lit)):
+            storeys[1][where] = np.where(inside, storeys[0][where], storeys[1][where])
+            storeys[0][where] = np.where(inside, value, storeys[0][where])
     tree.flags.writeable = shade.flags.writeable = False
     return tree, shade, np.vstack([[0, 0], centres.astype(np.intp)])

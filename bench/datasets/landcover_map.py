@@ -7,6 +7,7 @@ Water and woods do not follow streets and are drawn in the tile itself.
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -116,26 +117,26 @@ class Zone:
         value: np.ndarray = smooth(self.coarse, px)[0]
         value += smooth(self.fine, px)[0] * np.float32(0.4)
         at = ((np.arange(px) + 0.5) / px - 0.5).astype(np.float32)
-        down, right = np.float32(self.pull[0]), np.float32(self.pull[1])
+        down, right = self.pull
         if self.kind == "river":
-            length = np.sqrt(down * down + right * right) + np.float32(0.01)
+            steep = 2 / (math.sqrt(down * down + right * right) + 0.01)
             value *= np.float32(0.4)
-            value += (at * down)[:, None] * (2 / length)
-            value += (at * right)[None, :] * (2 / length) + (down + right) * np.float32(0.2)
+            value += (at * np.float32(down * steep))[:, None]
+            value += (at * np.float32(right * steep))[None, :] + np.float32(0.2 * (down + right))
             value = np.abs(value)
         elif self.kind == "pond":
-            away = at - np.float32(0.4) * down, at - np.float32(0.4) * right
-            value += (away[0] * away[0])[:, None] * 2
-            value += (away[1] * away[1])[None, :] * 2
+            away = at - np.float32(0.4 * down), at - np.float32(0.4 * right)
+            value += (away[0] * away[0] * np.float32(2))[:, None]
+            value += (away[1] * away[1] * np.float32(2))[None, :]
         return value
 
-    def level(self) -> float:
+    def level(self) -> np.float32:
         """The height below which `part` of the tile lies."""
         ordered = np.sort(self.height(SAMPLES), axis=None)
-        return float(ordered[int(self.part * (ordered.size - 1))]) if self.part > 0 else -9.0
+        return np.float32(ordered[int(self.part * (ordered.size - 1))] if self.part > 0 else -9.0)
 
 
-_BANK = 0.05  # of a zone's height: grass beside water, on which nothing is built
+_BANK = np.float32(0.05)  # of a zone's height: grass beside water, on which nothing is built
 _EDGE = 1.0  # grass between a road and its blocks, in world units
 _LABEL = column("label", np.uint8)
 _PLANTABLE = np.isin(_LABEL, (BACKGROUND, AGRICULTURE))
@@ -147,7 +148,7 @@ def draw(bits: Bits, shares: Shares, layout: Layout, px: int) -> Map:
     frame = Frame.draw(bits, layout)
     some = 2 * shares.water * bits.uniform(0.4, 1.7) if bits.chance(0.5) else 0.0
     water = Zone.draw(bits, some, "river" if bits.chance(layout.river) else "pond")
-    woods = Zone.draw(bits, shares.forest * 1.1 * bits.uniform(0.0, 2.0), "forest_floor")
+    woods = Zone.draw(bits, shares.forest * bits.uniform(0.0, 2.0), "forest_floor")
     shore = water.level()
 
     canvas = Canvas(-(-px // WORLD), _wet(frame, water, shore), frame.sun)
@@ -164,7 +165,7 @@ def draw(bits: Bits, shares: Shares, layout: Layout, px: int) -> Map:
     return Map(material, light, shade, along, across)
 
 
-def _wet(frame: Frame, water: Zone, shore: float) -> np.ndarray:
+def _wet(frame: Frame, water: Zone, shore: np.float32) -> np.ndarray:
     """Boolean map of the canvas in cells of COARSE: where houses would stand in water."""
     wet = np.zeros((CANVAS // COARSE, CANVAS // COARSE), bool)
     along, across = frame.coordinates(SAMPLES)
@@ -173,7 +174,7 @@ def _wet(frame: Frame, water: Zone, shore: float) -> np.ndarray:
     return wet
 
 
-def _flood(material: np.ndarray, light: np.ndarray, water: Zone, shore: float) -> None:
+def _flood(material: np.ndarray, light: np.ndarray, water: Zone, shore: np.float32) -> None:
     """Water and its banks over everything but avenues, which bridge it."""
     if water.part <= 0:
         return
@@ -249,16 +250,17 @@ def _plant(bits: Bits, material: np.ndarray, light: np.ndarray) -> np.ndarray:
     px = len(material)
     tree, shade, centres = wood(px)
     roll = (bits.below(px), bits.below(px))
-    tree, shade = np.roll(tree, roll, (0, 1)), np.roll(shade, roll, (0, 1))
+    tree, shade = np.roll(tree, roll, (1, 2)), np.roll(shade, roll, (1, 2))
     at = (centres + roll) % px
     grows = _TREES[material[at[:, 0], at[:, 1]]] * 256 > bits.bytes(len(at))
     grows[0] = False
-    crown = np.take(grows, tree)
-    crown &= np.take(_LABEL, material) != BUILDING
     kind = (NUMBER["crown_a"] + bits.bytes(len(at)) % 3).astype(np.uint8)
+    taller = np.take(grows, tree[0])
+    seen = np.where(taller, tree[0], tree[1])
+    crown = np.take(grows, seen)
+    crown &= np.take(_LABEL, material) != BUILDING
+    material[crown] = kind[seen[crown]]
     fall = max(1, (2 * px + WORLD // 2) // WORLD)
     fallen = crown[:-fall, :-fall] & ~crown[fall:, fall:]
     light[fall:, fall:][fallen] *= np.float32(0.62)
-    material[crown] = kind[tree[crown]]
-    shade[~crown] = 1
-    return shade
+    return np.where(crown, np.where(taller, shade[0], shade[1]), np.float32(1))

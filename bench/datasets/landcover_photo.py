@@ -29,7 +29,7 @@ _RGB = column("rgb")
 _GRAIN, _BLOTCH, _ROWS = column("grain"), column("blotch"), column("rows")
 _GREEN, _PITCH, _UPRIGHT = column("green"), 1 / np.maximum(column("period"), 1), column("upright", bool)
 _AUTUMN = np.array([44, 8, -20], np.float32)  # what a full step of season adds to green things
-_AIR = np.array([196, 204, 214], np.float32)
+_AIR = (196, 204, 214)  # plain numbers: numpy 1 and 2 round float32 scalars differently
 
 
 def photograph(bits: Bits, ground: Map, look: Look) -> np.ndarray:
@@ -46,7 +46,7 @@ def photograph(bits: Bits, ground: Map, look: Look) -> np.ndarray:
         np.take(np.ascontiguousarray(colours[:, i]), number, out=planes[i])
         planes[i] += tone * np.float32(drift)
     planes *= relief
-    planes = _soften(planes, np.float32(look.blur))
+    planes = _soften(planes, look.blur)
     gain = look.gain * bits.uniform(0.94, 1.06)
     warm = look.warmth + bits.uniform(-0.03, 0.03)
     noise = bits.bytes(3, px, px).astype(np.float32)
@@ -87,7 +87,7 @@ def _texture(bits: Bits, ground: Map, number: np.ndarray, px: int) -> np.ndarray
     grain -= np.float32(127.5)
     grain *= np.take(_GRAIN, number)
     grain *= np.float32(1 / 74)
-    blotch = smooth(np.stack([bits.uniforms(33, 33) - 0.5]), px)[0]
+    blotch = smooth(bits.uniforms(1, 33, 33) - 0.5, px)[0]
     blotch += smooth(bits.uniforms(1, 11, 11) - 0.5, px)[0]
     blotch *= np.take(_BLOTCH, number)
     rows += grain
@@ -96,20 +96,13 @@ def _texture(bits: Bits, ground: Map, number: np.ndarray, px: int) -> np.ndarray
     return rows
 
 
-def _soften(planes: np.ndarray, amount: np.float32) -> np.ndarray:
+def _soften(planes: np.ndarray, amount: float) -> np.ndarray:
     """The lens: each pixel gives `amount` of its light to each neighbour, first down, then sideways."""
-    for axis in (1, 2):
-        before = planes.copy()
-        planes *= 1 - 2 * amount
-        before *= amount
-        if axis == 1:
-            planes[:, 1:] += before[:, :-1]
-            planes[:, :-1] += before[:, 1:]
-            planes[:, 0] += before[:, 0]
-            planes[:, -1] += before[:, -1]
-        else:
-            planes[:, :, 1:] += before[:, :, :-1]
-            planes[:, :, :-1] += before[:, :, 1:]
-            planes[:, :, 0] += before[:, :, 0]
-            planes[:, :, -1] += before[:, :, -1]
+    for view in (planes, planes.transpose(0, 2, 1)):
+        given = view * np.float32(amount)
+        view *= np.float32(1 - 2 * amount)
+        view[:, 1:] += given[:, :-1]
+        view[:, :-1] += given[:, 1:]
+        view[:, 0] += given[:, 0]
+        view[:, -1] += given[:, -1]
     return planes

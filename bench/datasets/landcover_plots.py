@@ -70,8 +70,10 @@ class Canvas:
 
     def pixels(self, box: Box) -> tuple[slice, slice]:
         """The canvas pixels of a box."""
-        top, left, bottom, right = (max(0, int(edge * self.scale)) for edge in box)
-        return slice(top, bottom), slice(left, right)
+        top, left, bottom, right = box
+        scale = self.scale
+        rows = slice(max(0, int(top * scale)), max(0, int(bottom * scale)))
+        return rows, slice(max(0, int(left * scale)), max(0, int(right * scale)))
 
     def paint(self, box: Box, material: int) -> None:
         """Covers a box."""
