@@ -52,7 +52,7 @@ def no_garbage_collection() -> Iterator[None]:
 def strict_fp32() -> Iterator[None]:
     """float32 as float32 on every card (no TF32), cuDNN free to search all its algorithms for the one shape.
 
-    The two cuDNN operator families are set together: with one of them alone torch refuses to read the older flag.
+    Set through `fp32_precision` alone, as everywhere in this package: after it torch refuses to read `allow_tf32`.
     """
     cudnn: Any = torch.backends.cudnn
     families: tuple[Any, ...] = (torch.backends.cuda.matmul, cudnn.conv, cudnn.rnn)
