@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +14,8 @@ from bench.sweep.cells import Cell, flat
 from bench.sweep.sections import COMPONENTS
 from bench.sweep.wording import coerced, wording
 
+_DOMAINS = ("source", "target", "evaluate_on")
+
 
 def check(cell: Cell) -> tuple[RunConfig | None, list[BenchError]]:
     """(configuration, []) or (None, faults)."""
@@ -20,8 +23,10 @@ def check(cell: Cell) -> tuple[RunConfig | None, list[BenchError]]:
     try:
         config = RunConfig.model_validate({key: _plain(key, value) for key, value in raw.items()})
         full = names.resolve_config(config)
-    except (ValidationError, BenchError):
+    except ValidationError:
         return None, list(_faults(raw))
+    except BenchError as error:
+        return None, list(_faults(raw)) or [error]
     faults = [BenchError(problem, remedy=remedy, key=key) for key, problem, remedy in coerced(raw, flat(full))]
     return (None, faults) if faults else (full, [])
 
@@ -60,15 +65,15 @@ def _faults(raw: dict[str, JSON]) -> Iterator[BenchError]:
         found += _component(kind, kind, raw.get(kind))
     for i, item in enumerate(raw["augment"] if isinstance(raw.get("augment"), list) else ()):
         found += _component("augment", f"augment.{i}", item)
-    yield from found or _domains(raw)
+    yield from (*found, *_domains(raw))
 
 
 def _key(fault: Any, raw: dict[str, JSON]) -> str:
-    """The path of one of pydantic's faults; a rule between keys belongs to the last of those it names."""
+    """The path of one of pydantic's faults; a rule between keys belongs to the last that it names and the file has."""
     loc = [str(part) for part in fault["loc"] if part != "options"]
-    if loc[1:2] == ["name"] and not isinstance(raw.get(loc[0]), dict):
-        loc = loc[:1]
-    named = [key for key in raw if f"`{key}`" in fault["msg"] and raw[key] is not None]
+    if loc[-1:] == ["name"] and fault["input"] is None:
+        loc = loc[:-1]
+    named = [key for key in re.findall(r"`(\w+)", fault["msg"]) if raw.get(key) is not None]
     return ".".join(loc) or (named or ["steps"])[-1]
 
 
@@ -91,16 +96,20 @@ def _component(kind: str, key: str, value: JSON) -> Iterator[BenchError]:
 
 def _domains(raw: dict[str, JSON]) -> Iterator[BenchError]:
     """The faults of domains, one after the other: a faulty one is replaced by one that is right."""
-    config = RunConfig.model_validate({key: _plain(key, value) for key, value in raw.items()})
-    good = str(Domain(config.dataset.name, names.dataset_info(config.dataset.name).domains[0]))
+    asked = {key: _plain(key, raw[key]) for key in ("dataset", *_DOMAINS) if key in raw}
+    try:
+        config = RunConfig.model_validate({"model": names.names("model")[0], "steps": 1, **asked})
+        good = str(Domain(config.dataset.name, names.dataset_info(config.dataset.name).domains[0]))
+    except (ValidationError, BenchError):
+        return  # told already
     for _ in range(2 + len(config.evaluate_on)):
         try:
             names.resolve_config(config)
             return
         except BenchError as error:
-            yield error
             head, _dot, index = error.key.partition(".")
-            if head not in ("source", "target", "evaluate_on"):
+            if head not in _DOMAINS:
                 return
+            yield error
             listed = [good if str(i) == index else domain for i, domain in enumerate(config.evaluate_on)]
             config = config.model_copy(update={head: tuple(listed) if index else good})

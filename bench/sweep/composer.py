@@ -50,22 +50,14 @@ class Node:
 
 
 def parse(text: str) -> Node:
-    """The one document in `text`; raises BenchError with line and column, whatever PyYAML raises."""
-    loader = None
+    """The one document in `text`; raises BenchError with line, column and key, whatever PyYAML raises."""
     try:
         loader = yaml.SafeLoader(text)
-        return _Composer(loader).document()
-    except BenchError:
-        raise
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        _refuse(mark, str(error.problem or error.context), _REMEDIES.get(str(error.problem), "mend the YAML here"))
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         column = error.position - text.rfind("\n", 0, error.position)
         raise BenchError("a character that YAML forbids", remedy="remove it", line=line, column=column) from None
-    except Exception as error:  # PyYAML leaks ValueError, OverflowError, RecursionError and others
-        _refuse(loader and loader.get_mark(), f"not readable as YAML ({type(error).__name__})", "mend the YAML here")
+    return _Composer(loader).document()
 
 
 _REMEDIES = {
@@ -88,7 +80,23 @@ class _Composer:
         self.nodes = self.aliases = self.merges = 0
 
     def next(self) -> Any:
-        return self.loader.get_event()  # type: ignore[no-untyped-call]
+        """The next event."""
+        try:
+            return self.loader.get_event()  # type: ignore[no-untyped-call]
+        except yaml.MarkedYAMLError as error:
+            problem = str(error.problem or error.context)
+            _refuse(error.problem_mark or error.context_mark, problem, _REMEDIES.get(problem, "mend the YAML here"))
+        except Exception as error:  # PyYAML leaks ValueError, OverflowError, RecursionError and others
+            problem = f"not readable as YAML ({type(error).__name__})"
+            _refuse(self.loader.get_mark(), problem, "mend the YAML here")
+
+    def under(self, key: str | int, event: Any, depth: int) -> Node:
+        """The node that begins with `event` and stands under `key`; its errors say so."""
+        try:
+            return self.node(event or self.next(), depth)
+        except BenchError as error:
+            error.key = f"{key}.{error.key}".rstrip(".")
+            raise
 
     def document(self) -> Node:
         self.next()
@@ -108,7 +116,8 @@ class _Composer:
         if isinstance(event, yaml.AliasEvent):
             return self.alias(event, depth)
         if event.tag is not None:
-            _refuse(event.start_mark, f"tags such as {event.tag} are not allowed", "write the plain value")
+            tag = event.tag.replace("tag:yaml.org,2002:", "!!")
+            _refuse(event.start_mark, f"tags such as {tag} are not allowed", "write the plain value")
         self.check(event, depth, 1)
         if event.anchor:
             self.anchors[event.anchor] = None
@@ -150,9 +159,9 @@ class _Composer:
         return node
 
     def sequence(self, event: Any, depth: int) -> Node:
-        items = []
+        items: list[Node] = []
         while not isinstance(inner := self.next(), yaml.SequenceEndEvent):
-            items.append(self.node(inner, depth + 1))
+            items.append(self.under(len(items), inner, depth + 1))
         return self.collection(event, items, items, {})
 
     def mapping(self, event: Any, depth: int) -> Node:
@@ -163,8 +172,9 @@ class _Composer:
             name = self.key(key, depth)
             place = key.start_mark.line + 1, key.start_mark.column + 1
             if name in keys:
-                _refuse(key.start_mark, f"key '{name}' a second time (first in line {keys[name][0]})", "keep one")
-            value, keys[name] = self.node(self.next(), depth + 1), place
+                problem = f"key '{name}' a second time (first in line {keys[name][0]})"
+                raise BenchError(problem, remedy="keep one", line=place[0], column=place[1], key=name)
+            value, keys[name] = self.under(name, None, depth + 1), place
             if name == "<<" and not key.style:
                 merged += self.merge(key, value, depth)
             else:

@@ -26,7 +26,8 @@ class Document:
     def error(self, where: Where, problem: str, remedy: str = "") -> BenchError:
         """A fault at `where`, with the line and column of its key, or of the nearest thing above that is written."""
         if where and where[0] == "--set":
-            return BenchError(problem, remedy=remedy, key="--set " + ".".join(map(str, where[1:])))
+            words = ".".join(part for part in where[1:] if isinstance(part, str))
+            return BenchError(problem, remedy=remedy, key=f"--set {words}")
         node, line, column, depth = self.root, 1, 1, 0
         for key in where:
             child = node.child(key)

@@ -104,7 +104,7 @@ def _checked(
         for error in wrong:
             if whole or error.key.partition(".")[0] in cell.raw:
                 fault = document.error(cell.written(error.key), error.problem, error.remedy)
-                faults.setdefault((fault.key, fault.problem), fault)
+                faults.setdefault((fault.key.rstrip(".0123456789"), fault.problem), fault)
     return good, list(faults.values())
 
 

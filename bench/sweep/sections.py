@@ -105,7 +105,9 @@ class Reader:
         return replace(found, seeds=seeds, cost=self.cost(top.get("cost", True)))
 
     def fault(self, where: Where, problem: str, remedy: str = "") -> None:
-        self.faults.append(self.document.error(where, problem, remedy))
+        error = self.document.error(where, problem, remedy)
+        if (error.key, problem) not in [(known.key, known.problem) for known in self.faults]:
+            self.faults.append(error)
 
     def name(self, top: dict[str, Any]) -> str:
         name = top.get("name")
@@ -181,10 +183,10 @@ class Reader:
                 yield point
 
     def seeds(self, listed: JSON, where: Where = ("seeds",)) -> Axis:
-        """The axis of `seeds`, which varies fastest."""
+        """The axis of `seeds`, which varies fastest; seed 0 when there is none that could be read."""
         if not isinstance(listed, list) or not listed:
             self.fault(where, f"{spoken(listed)} is no list of seeds", "write `seeds: [0, 1]`")
-            return ()
+            return Sections.seeds
         axis = []
         for i, seed in enumerate(listed):
             at = where if where[0] == "--set" else (*where, i)
@@ -192,8 +194,9 @@ class Reader:
                 self.fault(at, f"{spoken(seed)} is no seed", "write whole numbers from 0 to 4294967295")
             elif seed in listed[:i]:
                 self.fault(at, f"seed {seed} a second time", "keep one")
-            axis.append((Setting("seed", seed, at),))
-        return tuple(axis)
+            else:
+                axis.append((Setting("seed", seed, at),))
+        return tuple(axis) or Sections.seeds
 
     def cost(self, value: JSON, where: Where = ("cost",)) -> CostRequest | None:
         """What to measure of each model, or None for `cost: false`."""

@@ -8,16 +8,17 @@ from typing import Any
 from bench.names import near
 from bench.spec import JSON
 
+_COMPONENT = ("a component", "write `name`, or `{name: ..., option: ...}`")
 _KINDS = {
-    "int": "a whole number",
-    "float": "a number",
-    "bool": "true or false",
-    "string": "text",
-    "tuple": "a list",
-    "list": "a list",
-    "dict": "a name or `{name: ..., option: ...}`",
-    "model": "a name or `{name: ..., option: ...}`",
-    "finite": "a finite number",
+    "int": ("a whole number", "write digits alone, such as 4"),
+    "float": ("a number", "write one such as 0.01 or 1e-3"),
+    "finite": ("a finite number", "write one such as 0.01 or 1e-3"),
+    "bool": ("a truth value", "write `true` or `false`"),
+    "string": ("text", "write a name"),
+    "tuple": ("a list", "write `[one, two]`"),
+    "list": ("a list", "write `[one, two]`"),
+    "dict": _COMPONENT,
+    "model": _COMPONENT,
 }
 
 
@@ -27,9 +28,9 @@ def spoken(value: JSON) -> str:
         return "nothing"
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, (dict, list)):
+    if isinstance(value, (dict, list)) and value:
         return "a mapping" if isinstance(value, dict) else f"a list of {len(value)}"
-    text = str(value) if isinstance(value, (int, float)) else repr(value)
+    text = str(value) if isinstance(value, (int, float, list, dict)) else repr(value)
     return text if len(text) <= 60 else text[:40] + "..." + text[-10:]
 
 
@@ -47,18 +48,21 @@ def wording(fault: Mapping[str, Any]) -> tuple[str, str]:
         choices = fault["ctx"]["expected"].replace("'", "").replace(" or ", ", ").split(", ")
         return f"{value} is not one of its values", near(str(fault["input"]), choices)
     if kind == "value_error":
-        return str(fault["ctx"]["error"]), "keep the rule, or leave a key out with `key: null`"
-    if fault["loc"] and fault["loc"][-1] == "name":
-        return "a component without a name", "write `name`, or `{name: ..., option: ...}`"
-    wanted = _KINDS.get(kind.partition("_")[0])
+        return str(fault["ctx"]["error"]), "change one of these keys, or unset it with `key: null`"
+    if fault["loc"] and fault["loc"][-1] == "name" and fault["input"] is None:
+        return "a component without a name", _COMPONENT[1]
+    if kind in ("too_short", "too_long"):
+        limit = fault["ctx"].get("min_length") or fault["ctx"].get("max_length")
+        return f"{value} is {kind.replace('_', ' ')}", f"write at {'least' if kind == 'too_short' else 'most'} {limit}"
+    wanted, remedy = _KINDS.get(kind.partition("_")[0], ("", ""))
     if wanted and kind.endswith(("_type", "_parsing", "_from_float", "_number")):
-        return f"{value} is not {wanted}", f"write {wanted}"
+        return f"{value} is not {wanted}", remedy
     return f"{value} is no value for it", fault["msg"][0].lower() + fault["msg"][1:]
 
 
 def _kin(value: JSON) -> str:
     if isinstance(value, bool):
-        return "true or false"
+        return "a truth value"
     if isinstance(value, (int, float)):
         return "a number"
     return "text" if isinstance(value, str) else ""

@@ -1,0 +1,96 @@
+"""The sweep files that come with the project expand to the runs they promise, under ids that do not move."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from bench.spec import CostRequest
+from bench.sweep import load_sweep, problems
+
+FOLDER = Path(__file__).parents[1] / "sweeps"
+
+RUNS = {
+    "camvid_day_dusk": [
+        "r-c452525500503d78 pidnet_s-day-cross_entropy-poly-source_only-s0",
+        "r-dcdbed88a817f40f pidnet_s-dusk-cross_entropy-poly-source_only-s0",
+        "r-c8ec9c8d78bed02c unet_resnet18-day-cross_entropy-poly-source_only-s0",
+        "r-97bb999008c9ca4a unet_resnet18-dusk-cross_entropy-poly-source_only-s0",
+    ],
+    "loveda": [
+        "r-da7a59e90c0d95c8 deeplabv2_resnet101-urban-cross_entropy-poly-source_only-s0",
+        "r-b2f0ca66db76330c deeplabv2_resnet101-rural-cross_entropy-poly-source_only-s0",
+        "r-b51f9003c0989771 pidnet_s-urban-cross_entropy-poly-source_only-s0",
+        "r-add8ae65425c5cd3 pidnet_s-rural-cross_entropy-poly-source_only-s0",
+        "r-38e9ebebec47f673 unet_resnet18-urban-cross_entropy-poly-source_only-s0",
+        "r-7aa00f40b209c4a0 unet_resnet18-rural-cross_entropy-poly-source_only-s0",
+    ],
+    "smoke": [
+        "r-ff8dfa8ac9e4ea0d pidnet_s-urban-cross_entropy-poly-source_only-s0",
+        "r-798a602c835186e7 pidnet_s-rural-cross_entropy-poly-source_only-s0",
+    ],
+    "urban_rural": [
+        "r-1a42117ea6eccdf1 deeplabv2_resnet101-urban-cross_entropy-poly-source_only-s0",
+        "r-76b05fc02d3d3827 deeplabv2_resnet101-urban-ohem-poly-source_only-s0",
+        "r-6c435325d2ef3604 deeplabv2_resnet101-rural-cross_entropy-poly-source_only-s0",
+        "r-8f16eb989ff7306d deeplabv2_resnet101-rural-ohem-poly-source_only-s0",
+        "r-6625b9e63a069c7b pidnet_s-urban-cross_entropy-poly-source_only-s0",
+        "r-51c973af155f11e2 pidnet_s-urban-ohem-poly-source_only-s0",
+        "r-b31996ddd1775351 pidnet_s-rural-cross_entropy-poly-source_only-s0",
+        "r-40fb8628a531a0d4 pidnet_s-rural-ohem-poly-source_only-s0",
+        "r-93214491b38bc3e0 unet_resnet18-urban-cross_entropy-poly-source_only-s0",
+        "r-1b1d9d311164d653 unet_resnet18-urban-ohem-poly-source_only-s0",
+        "r-3ca15eec99b892e4 unet_resnet18-rural-cross_entropy-poly-source_only-s0",
+        "r-a837f5151d2dce0f unet_resnet18-rural-ohem-poly-source_only-s0",
+    ],
+}
+
+COST = {
+    "camvid_day_dusk": (360, 480),
+    "loveda": (512, 512),
+    "smoke": (64, 64),
+    "urban_rural": (512, 512),
+}
+
+
+def test_every_file_is_pinned() -> None:
+    assert sorted(RUNS) == sorted(file.stem for file in FOLDER.glob("*.yaml"))
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_a_file_gives_its_pinned_runs(name: str) -> None:
+    sweep = load_sweep(FOLDER / f"{name}.yaml")
+    assert sweep.name == name
+    assert [f"{run.run_id} {run.name}" for run in sweep.runs] == RUNS[name]
+    assert sweep.cost == CostRequest(size=COST[name])
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_a_file_opens_with_its_question_its_runs_and_its_cost(name: str) -> None:
+    about = load_sweep(FOLDER / f"{name}.yaml").about
+    said = re.search(r"(\d+) runs, (about|under) .*", about)
+    assert "?" in about
+    assert said
+    assert int(said[1]) == len(RUNS[name])
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_a_file_can_be_cut_down_from_the_command_line(name: str) -> None:
+    file = FOLDER / f"{name}.yaml"
+    length = ["epochs=null", "steps=2"] if name == "loveda" else ["steps=2"]
+    assert problems(file, length) == []
+    short = load_sweep(file, overrides=length)
+    assert {run.config.steps for run in short.runs} == {2}
+    assert [run.name for run in short.runs] == [run.name for run in load_sweep(file).runs]
+    assert not {run.run_id for run in short.runs} & {run.run_id for run in load_sweep(file).runs}
+
+
+def test_the_published_table_is_asked_for_as_published() -> None:
+    for run in load_sweep(FOLDER / "loveda.yaml").runs:
+        config = run.config
+        assert (config.resize_px, config.crop_px, config.batch_size, config.epochs) == ((512, 512), None, 6, 20)
+        assert config.optimizer.options == {"lr": 0.01, "momentum": 0.9, "weight_decay": 5e-4, "nesterov": False}
+        assert config.scheduler.options == {"power": 0.9}
+        assert config.augment == ()
