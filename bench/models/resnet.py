@@ -165,7 +165,7 @@ class ResNet(nn.Module):
         """The four residual layers, shallow to deep."""
         return [self.get_submodule(f"layer{i}") for i in (1, 2, 3, 4)]
 
-    def forward(self, images: Tensor) -> object:
+    def forward(self, images: Tensor) -> object:  # the five maps here, named logits in a network built on this body
         return self.features(images)
 
     def body_stages(self) -> list[tuple[str, list[nn.Module]]]:
