@@ -12,12 +12,12 @@ from bench.scores import Scores
 def markdown(board: Board) -> str:
     """A folded table, one line per run and domain; '' for a board without results."""
     rows = [row for row in board.rows if row.results]
-    if not rows:
+    lines = [line for row in rows for line in _lines(row, board)]
+    if not lines:
         return ""
     classes = list(rows[0].records[0].classes)
     titles = [f"{number} {name}" for number, name in enumerate(classes)]
     header = ["runs", "domain", "pixel accuracy", "mean accuracy", "mean Dice", *titles]
-    lines = [line for row in rows for line in _lines(row, board)]
     body = table(header, lines, right=header[2:])
     return f"<details>\n<summary>All scores in %, and IoU per class</summary>\n\n{body}\n\n</details>\n"
 

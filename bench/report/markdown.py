@@ -26,6 +26,8 @@ _SPECIAL = re.compile(
     r"""|(?<=\bwww)\."""  # the start of a link without a scheme
 )
 _KEPT = re.compile(r"(?<=[A-Za-z0-9])_(?=[A-Za-z0-9])|:(?= |$)")
+# A list, a rule or a heading, where the text begins a line.
+_LEADING = re.compile(r"^(\d{0,9})([-+=](?=[-+= ]|$)|(?<=\d)[.)](?= |$))")
 _PLAIN_CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._=,+/()-]*(?<! )")
 
 
@@ -35,7 +37,8 @@ def escape(text: str) -> Markup:
         return text
     safe = printable(text)
     kept = {m.start() for m in _KEPT.finditer(safe)}
-    return Markup(_SPECIAL.sub(lambda m: m[0] if m[0] in "_:" and m.start() in kept else f"&#{ord(m[0])};", safe))
+    inner = _SPECIAL.sub(lambda m: m[0] if m.start() in kept else f"&#{ord(m[0])};", safe)
+    return Markup(_LEADING.sub(lambda m: f"{m[1]}&#{ord(m[2])};", inner))
 
 
 def code(text: str) -> Markup:

@@ -42,11 +42,15 @@ class Cell:
 
 
 class Result:
-    """A stored run, its scores worked out on demand; `problem` says what is wrong with its files, or ''."""
+    """A stored run, its scores worked out on demand."""
 
     def __init__(self, stored: Stored[RunRecord]) -> None:
         self.stored, self.record = stored, stored.record
-        self.problem = ""
+
+    @property
+    def problem(self) -> str:
+        """Why its counts per image are not used, or ''."""
+        return self._images[1]
 
     def cell(self, domain: str) -> Cell | None:
         """The mIoU of one domain; None where the record holds no usable counts for it."""
@@ -60,7 +64,7 @@ class Result:
 
     @cached_property
     def _cells(self) -> dict[str, Cell]:
-        images, classes, found = self._images(), len(self.record.classes), {}
+        images, classes, found = self._images[0], len(self.record.classes), {}
         for domain, every in self.scores.items():
             if every.miou is None:
                 continue
@@ -89,25 +93,25 @@ class Result:
 
     # -------------------------------------------------------------- counts per image
 
-    def _images(self) -> dict[str, np.ndarray]:
-        """Domain -> int64 (N, K, K), for the domains whose file is there and agrees with the record."""
+    @cached_property
+    def _images(self) -> tuple[dict[str, np.ndarray], str]:
+        """(domain -> counts (N, K, K), ''), or ({}, why the file is not used); a file that is not there is no fault."""
         record, path = self.record, self.stored.path.with_suffix(".images.npz")
         if record.images_file is None:
-            return {}
+            return {}, ""
         try:
             if record.images_file != path.name:
                 raise ValueError("the record names another file")
             content = path.read_bytes()
             if hashlib.sha256(content).hexdigest() != record.images_sha256:
                 raise ValueError("its sha256 is not the record's")
-            return {d: self._array(content, d) for d in self.scores}
+            return {d: self._array(content, d) for d in self.scores}, ""
         except FileNotFoundError:
-            return {}
+            return {}, ""
         except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError) as error:
             # One line without a path: the same bytes on any machine.
             reason = error.strerror if isinstance(error, OSError) else str(error).partition("\n")[0]
-            self.problem = f"{record.run_id}: {path.name} is not used ({printable(str(reason), limit=120)})"
-            return {}
+            return {}, f"{record.run_id}: {path.name} is not used ({printable(str(reason), limit=120)})"
 
     def _array(self, content: bytes, domain: str) -> np.ndarray:
         import numpy as np

@@ -75,7 +75,7 @@ def record(number: int, **changes: Any) -> RunRecord:
         "synthetic": True,
         "classes": CLASSES,
         "confusion": {d: plain_counts(counts(r, number)) for d, r in zip(own.evaluate_on, right, strict=False)},
-        "images_scored": {d: 8 for d in own.evaluate_on},
+        "images_scored": dict.fromkeys(own.evaluate_on, 8),
         "history": History(steps=(50, 100), losses={"cross_entropy": (1.5, 0.5)}, lr=(0.01, 0.001)),
         "evaluations": (Evaluation(step=100, split="val", confusion={"landcover/urban": plain_counts(counts(0.8))}),),
         "chosen_step": 100,
@@ -105,7 +105,9 @@ def stored(found: RunRecord, origin: Any = "local", attempt: int = 1, folder: Pa
     return Stored(found, (folder or Path("nowhere")) / name, origin, attempt)
 
 
-def with_images(number: int, folder: Path, right: tuple[float, float] = (0.9, 0.7), **changes: Any) -> Stored[RunRecord]:
+def with_images(
+    number: int, folder: Path, right: tuple[float, float] = (0.9, 0.7), **changes: Any
+) -> Stored[RunRecord]:
     """A stored run with its counts per image beside it, as the store writes them."""
     origin = changes.pop("origin", "local")
     found = record(number, right=right, **changes)
@@ -169,7 +171,7 @@ def planned(number: int, own: RunConfig) -> PlannedRun:
 
 
 def example(folder: Path) -> Contents:
-    """Every kind of row once: ranked, tied, seeds, demonstration, each state, no images, a domain missing, reference."""
+    """Every kind of row: ranked, tied, seeds, demonstration, each state, no images, a domain missing, reference."""
     other = Component(name="ohem", options={"threshold": 0.9})
     configs = {
         1: config(),
