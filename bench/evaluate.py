@@ -159,6 +159,11 @@ def _winner(logits: Tensor, size: tuple[int, int]) -> Tensor:
         logits = logits.float()
     if logits.device.type == "cpu":
         return torch.cat([_compete(planes) for planes in _bands(logits, size)])
+    return _winner_at_once(logits, size)
+
+
+def _winner_at_once(logits: Tensor, size: tuple[int, int]) -> Tensor:
+    """The same in the fewest kernels, at the price of one image's full-resolution logits: for accelerators."""
     if logits.shape[1:] != size:
         logits = interpolate(logits[None], size, mode="bilinear", align_corners=False)[0]
     return logits.max(0).indices.to(torch.uint8)

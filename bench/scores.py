@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     """K x K integer counts, row = label, column = prediction, of one image or summed over a split."""
 
 
+CHUNK = 2**21
+"""Numbers per array of a bootstrap (16 MB), however many images, classes and samples."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Scores:
     """Every score of one confusion matrix; None where nothing was there to score.
@@ -183,7 +187,7 @@ def _resampled_sums(flat: NDArray[Any], samples: int, rng: np.random.Generator) 
     import numpy as np
 
     n = len(flat)
-    chunk = max(1, 2**21 // max(flat.shape))
+    chunk = max(1, CHUNK // max(flat.shape))
     for start in range(0, samples, chunk):
         size = min(chunk, samples - start)
         drawn = rng.integers(n, size=(size, n)) + n * np.arange(size)[:, None]

@@ -1,0 +1,1 @@
+"""Comparisons of speed, run on purpose: `pytest -m performance`."""
