@@ -186,6 +186,7 @@ class Witness(nn.Module):
     def __init__(self, fail: bool = False) -> None:
         super().__init__()
         self.norm, self.fail, self.seen = nn.BatchNorm2d(3), fail, set()
+        self.branch = nn.Sequential(self.norm)  # the same norm again, under a parent that comes after it
 
     def forward(self, images: Tensor) -> Tensor:
         self.seen.add((self.training, gc.isenabled(), torch.is_inference_mode_enabled(), torch.get_num_threads()))
