@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sweep_stand_ins.plug import stand_ins  # noqa: F401
 
 from bench.spec import BenchError, ExitCode
@@ -96,6 +98,14 @@ def test_a_sound_file_has_no_problem(tmp_path: Path) -> None:
 # ------------------------------------------------------------------ hostile files
 
 
+NUMBERS = list(range(1, 101))
+MANY = ", ".join(f"k{i}: 1" for i in range(4000))
+
+
+def sound(more: str = "schedule_steps: 1") -> str:
+    return f"name: x\nbase: {{model: unet, dataset: land, source: urban, steps: 1, {more}}}\n"
+
+
 def nested(depth: int) -> str:
     return "x: " + "[" * depth + "]" * depth + "\n"
 
@@ -124,6 +134,13 @@ BOMBS = {
     "quotes": "x: " + '"' + "\\x41" * 60_000 + '"' + "\n",
     "anchors": "".join(f"- &a{i} x\n" for i in range(20_000)),
     "percent": "%" * 100_000 + "\n",
+    "unknown_keys": "name: x\nbase:\n" + "".join(f"  k{i}: 1\n" for i in range(4000)),
+    "unknown_options": sound(f"loss: {{name: ohem, {MANY}}}"),
+    "unknown_domains": sound(f"evaluate_on: [{', '.join(f'd{i}' for i in range(4000))}]"),
+    "unknown_in_every_run": sound("loss: ohmm") + f"grid: {{batch_size: {NUMBERS}, crop_px: {NUMBERS}}}\n",
+    "large_runs": sound(f"evaluate_on: {['urban'] * 4000}") + f"grid: {{crop_px: {NUMBERS}}}\nseeds: {NUMBERS}\n",
+    "large_exclude": sound() + f"grid: {{crop_px: {NUMBERS}}}\nseeds: {NUMBERS}\nexclude: {[{'seed': 1}] * 2000}\n",
+    "twins": sound() + f"grid: {{crop_px: {[32] * 5000}}}\n",
 }
 
 CRASHERS = [
@@ -212,6 +229,58 @@ def test_a_hostile_file_is_refused_in_one_line(data: bytes, tmp_path: Path) -> N
     file = tmp_path / "hostile.yaml"
     file.write_bytes(data)
     assert one_line_or_none(file)
+
+
+PIECES = [
+    b"{",
+    b"}",
+    b"[",
+    b"]",
+    b": ",
+    b", ",
+    b"- ",
+    b"\n",
+    b"  ",
+    b"&a ",
+    b"*a",
+    b"<<: ",
+    b"!!int ",
+    b"'",
+    b'"',
+    b"|",
+    b"%",
+]
+PIECES += [
+    b"~",
+    b"true",
+    b"1e400",
+    b"017",
+    b"model",
+    b"loss",
+    b"seed",
+    b"name",
+    b"options",
+    b".",
+    b"\t",
+    b"\xff",
+    b"-1",
+]
+
+
+@given(
+    st.sampled_from(BAD), st.lists(st.tuples(st.floats(0, 1), st.integers(0, 9), st.sampled_from(PIECES)), max_size=4)
+)
+@settings(derandomize=True, max_examples=150, deadline=None)
+def test_a_mutilated_file_is_read_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, file: Path, cuts: list[tuple[float, int, bytes]]
+) -> None:
+    data = file.read_bytes()
+    for share, length, piece in cuts:
+        at = int(share * len(data))
+        data = data[:at] + piece + data[at + length :]
+    target = tmp_path_factory.getbasetemp() / "mutilated.yaml"
+    target.write_bytes(data)
+    one_line_or_none(target)
 
 
 def test_plain_yaml_does_leak_other_exceptions() -> None:

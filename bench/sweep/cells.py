@@ -13,6 +13,8 @@ from bench.sweep.sections import COMPONENTS, Axis, Point, Sections, Setting
 from bench.sweep.wording import square
 
 MAX_RUNS = 10_000
+MAX_VALUES = 3_000_000
+"""Over all runs: what bounds the work on a file whose few lines are large and whose grid is too."""
 
 _SIZES = ("resize_px", "crop_px")
 
@@ -44,6 +46,19 @@ def count(sections: Sections) -> int:
     product = math.prod(map(len, sections.axes)) if sections.product else 0
     included = len(sections.include) * math.prod(map(len, sections.extra))
     return (product + included) * len(sections.seeds)
+
+
+def values(sections: Sections) -> int:
+    """How many values all runs hold together at most, `exclude` entries counted with each run."""
+    widest = [max((_size(point) for point in axis), default=0) for axis in (*sections.axes, sections.include)]
+    return count(sections) * (_size(sections.base) + sum(widest) + sum(map(_size, sections.exclude)))
+
+
+def _size(value: object) -> int:
+    if isinstance(value, Setting):
+        return _size(value.value)
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
+    return 1 + sum(map(_size, inner))
 
 
 def cells(sections: Sections) -> Iterator[Cell]:

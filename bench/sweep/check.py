@@ -15,6 +15,7 @@ from bench.sweep.sections import COMPONENTS
 from bench.sweep.wording import coerced, wording
 
 _DOMAINS = ("source", "target", "evaluate_on")
+_ENOUGH = 20
 
 
 def check(cell: Cell) -> tuple[RunConfig | None, list[BenchError]]:
@@ -78,11 +79,11 @@ def _key(fault: Any, raw: dict[str, JSON]) -> str:
 
 
 def _component(kind: str, key: str, value: JSON) -> Iterator[BenchError]:
-    """The faults of one component; each faulty option is put aside to find the next."""
+    """The first faults of one component; each faulty option is put aside to find the next."""
     if not isinstance(value, dict) or not isinstance(value.get("name"), str):
         return
     rest = {k: v for k, v in value.items() if k != "name"}
-    while True:
+    for _ in range(_ENOUGH):
         try:
             names.resolve(kind, Component.model_validate({"name": value["name"], "options": rest}))
             return
@@ -95,14 +96,14 @@ def _component(kind: str, key: str, value: JSON) -> Iterator[BenchError]:
 
 
 def _domains(raw: dict[str, JSON]) -> Iterator[BenchError]:
-    """The faults of domains, one after the other: a faulty one is replaced by one that is right."""
+    """The first faults of domains, one after the other: a faulty one is replaced by one that is right."""
     asked = {key: _plain(key, raw[key]) for key in ("dataset", *_DOMAINS) if key in raw}
     try:
         config = RunConfig.model_validate({"model": names.names("model")[0], "steps": 1, **asked})
         good = str(Domain(config.dataset.name, names.dataset_info(config.dataset.name).domains[0]))
     except (ValidationError, BenchError):
         return  # told already
-    for _ in range(2 + len(config.evaluate_on)):
+    for _ in range(_ENOUGH):
         try:
             names.resolve_config(config)
             return

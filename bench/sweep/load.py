@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from bench import names
 from bench.spec import BenchError, PlannedRun, RunConfig, Sweep
-from bench.sweep.cells import MAX_RUNS, Cell, cells, count
+from bench.sweep.cells import MAX_RUNS, MAX_VALUES, Cell, cells, count, values
 from bench.sweep.check import check
-from bench.sweep.document import Document, read
+from bench.sweep.document import Where, read
 from bench.sweep.exclusion import Exclusion
 from bench.sweep.overrides import apply
 from bench.sweep.readable import readable
-from bench.sweep.sections import Reader, Sections
+from bench.sweep.sections import Reader, Sections, TooMany
 from bench.sweep.selection import selector
 
 
@@ -32,7 +32,7 @@ def load_sweep(path: Path, *, overrides: Sequence[str] = (), select: str | None 
 
 
 def problems(path: Path, overrides: Sequence[str] = ()) -> list[BenchError]:
-    """All that is wrong with a sweep file, in the order of its lines; empty when it is sound."""
+    """What is wrong with a sweep file, in the order of its lines, up to a hundred faults; empty when it is sound."""
     return _expand(path, overrides)[1]
 
 
@@ -55,74 +55,76 @@ def _select(sweep: Sweep, expression: str) -> Sweep:
 
 
 def _expand(path: Path, overrides: Sequence[str]) -> tuple[Sweep | None, list[BenchError]]:
-    """(the sweep, []) or (None, all faults)."""
+    """(the sweep, []) or (None, its faults)."""
     try:
-        document = read(path)
+        reader = Reader(read(path))
     except BenchError as error:
         return None, [error]
-    reader = Reader(document)
-    sections = apply(reader.sections(), overrides, reader)
-    if (total := count(sections)) > MAX_RUNS:
-        reader.fault(("grid",), f"{total} runs are more than {MAX_RUNS}", "split the sweep")
-        return None, _sorted(reader.faults)
-    exclusion = Exclusion(sections.exclude)
-    good, faults = _checked(document, sections, exclusion, whole=not reader.faults)
-    faults = [*reader.faults, *faults]
-    ids = [names.id_of(config) for _, config in good]
-    if not faults:
-        faults = [*_idle(document, exclusion, good, overrides), *_twins(document, good, ids)]
-    if faults:
-        return None, _sorted(faults)
-    configs = [config for _, config in good]
-    triples = zip(readable(configs, ids), ids, configs, strict=True)
+    try:
+        sections = apply(reader.sections(), overrides, reader)
+        good = _good(reader, sections, strict=not overrides)
+    except TooMany:
+        good = {}
+    if reader.faults:
+        return None, sorted(reader.faults, key=lambda error: (error.line or 0, error.column or 0))
+    configs = list(good.values())
+    triples = zip(readable(configs, list(good)), good, configs, strict=True)
     runs = tuple(PlannedRun(name=name, run_id=run_id, config=config) for name, run_id, config in triples)
     return Sweep(name=sections.name, about=sections.about, runs=runs, cost=sections.cost), []
 
 
-def _sorted(faults: list[BenchError]) -> list[BenchError]:
-    return sorted(faults, key=lambda error: (error.line or 0, error.column or 0))
+MAX_TOLD = 1_000
+"""Faults, equal ones counted again: a slip in `base` is one in each of thousands of cells."""
 
 
-Good = list[tuple[Cell, RunConfig]]
+def _good(reader: Reader, sections: Sections, strict: bool) -> dict[str, RunConfig]:
+    """The runs that stay, by id and in order; what is wrong goes to `reader`.
 
-
-def _checked(
-    document: Document, sections: Sections, exclusion: Exclusion, whole: bool
-) -> tuple[Good, list[BenchError]]:
-    """The cells that stay, and the faults of the others, each told once however many cells share it.
-
-    In a file that could not be read as a `whole`, a missing key is but the echo of a misspelt one.
+    In a file that could not be read whole, a missing key is but the echo of a misspelt one.  An idle `exclude` is a
+    slip only when `strict`: `--set` may have taken its cells away.
     """
-    good: Good = []
-    faults: dict[tuple[str, str], BenchError] = {}
+    if (total := count(sections)) > MAX_RUNS or values(sections) > MAX_VALUES:
+        over = f"more than {MAX_RUNS}" if total > MAX_RUNS else "too many for a file this large"
+        reader.fault(("grid",), f"{total} runs are {over}", "split the sweep")
+        return {}
+    whole, told = not reader.faults, 0
+    exclusion = Exclusion(sections.exclude)
+    good: dict[str, RunConfig] = {}
+    first: dict[str, Cell] = {}
     for cell in cells(sections):
         config, wrong = check(cell)
         if exclusion.removes(cell, config):
             continue
         if config is not None:
-            good.append((cell, config))
+            run_id = names.id_of(config)
+            good[run_id] = config
+            if (twin := first.setdefault(run_id, cell)) is not cell:
+                _tell_twins(reader, twin, cell)
         for error in wrong:
             if whole or error.key.partition(".")[0] in cell.raw:
-                fault = document.error(cell.written(error.key), error.problem, error.remedy)
-                faults.setdefault((fault.key.rstrip(".0123456789"), fault.problem), fault)
-    return good, list(faults.values())
+                reader.fault(_place(cell, error), error.problem, error.remedy)
+        told += len(wrong)
+        if told > MAX_TOLD:
+            break
+    if not reader.faults:
+        if not good:
+            key, remedy = ("exclude", "exclude less") if sections.exclude else ("include", "add a cell, or a grid")
+            reader.fault((key,), "no run is left", remedy)
+        for where in exclusion.idle if strict else ():
+            reader.fault(where, "excludes no run of the grid", "write values as in `grid`, or remove the entry")
+    return good
 
 
-def _idle(document: Document, exclusion: Exclusion, good: Good, overrides: Sequence[str]) -> Iterator[BenchError]:
-    """A sweep without runs, and `exclude` entries that name no cell: a slip, unless `--set` took the cells away."""
-    if not good:
-        yield document.error(("exclude",), "no run is left", "exclude less")
-    for where in exclusion.idle if not overrides else ():
-        yield document.error(where, "excludes no run of the grid", "write values as in `grid`, or remove the entry")
+def _place(cell: Cell, error: BenchError) -> Where:
+    where = cell.written(error.key)
+    if error.problem.startswith("unknown option") and isinstance(where[-1], int):
+        return where[:-1]  # of `optimizer.rl: [0.1, 0.2]` the name of the axis is wrong, not its first value
+    return where
 
 
-def _twins(document: Document, good: Good, ids: list[str]) -> Iterator[BenchError]:
-    """Cells that are one and the same run: counts would be wrong, so each pair is named."""
-    first: dict[str, Cell] = {}
-    for (cell, _), run_id in zip(good, ids, strict=True):
-        twin = first.setdefault(run_id, cell)
-        if twin is not cell:
-            places = {setting.where for setting in twin.point}
-            where = next((s.where for s in cell.point if s.where not in places), cell.point[0].where)
-            problem = f"cells '{twin.place()}' and '{cell.place()}' are the same run"
-            yield document.error(where, problem, "remove one of the two")
+def _tell_twins(reader: Reader, twin: Cell, cell: Cell) -> None:
+    """Two cells that are one run: counts would be wrong, so both are named."""
+    places = {setting.where for setting in twin.point}
+    where = next((s.where for s in cell.point if s.where not in places), cell.point[0].where)
+    problem = f"cells '{twin.place()}' and '{cell.place()}' are the same run"
+    reader.fault(where, problem, "remove one of the two")

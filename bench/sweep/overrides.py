@@ -31,7 +31,7 @@ def apply(sections: Sections, overrides: Sequence[str], reader: Reader) -> Secti
             seen.add(key)
             sections = _apply(sections, key, _value(key, written.strip()), reader)
         except BenchError as error:
-            reader.faults.append(BenchError(error.problem, remedy=error.remedy, key=f"--set {key}"))
+            reader.fault(("--set", key), error.problem, error.remedy)
     return sections
 
 

@@ -79,12 +79,26 @@ def cost_request(value: JSON) -> CostRequest | None:
     return CostRequest.model_validate(value)
 
 
+class TooMany(Exception):
+    """Enough faults to mend: thousands more would take seconds to word and nobody to read."""
+
+
+MAX_FAULTS = 100
+
+
 class Reader:
-    """Reads one document; what is wrong lands in `faults`, the rest in the sections."""
+    """Reads one document; what is wrong lands in `faults`, the rest in the sections.
+
+    Raises TooMany with the hundredth fault.
+    """
 
     def __init__(self, document: Document) -> None:
         self.document = document
-        self.faults: list[BenchError] = []
+        self.found: dict[tuple[str, str], BenchError] = {}
+
+    @property
+    def faults(self) -> list[BenchError]:
+        return list(self.found.values())
 
     def sections(self) -> Sections:
         top = self.document.root.plain()
@@ -106,8 +120,9 @@ class Reader:
 
     def fault(self, where: Where, problem: str, remedy: str = "") -> None:
         error = self.document.error(where, problem, remedy)
-        if (error.key, problem) not in [(known.key, known.problem) for known in self.faults]:
-            self.faults.append(error)
+        self.found.setdefault((error.key, problem), error)
+        if len(self.found) >= MAX_FAULTS:
+            raise TooMany
 
     def name(self, top: dict[str, Any]) -> str:
         name = top.get("name")
