@@ -6,6 +6,7 @@ splitter or inline parser reads twice; backslashes would be read differently ins
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Sequence
 
@@ -33,8 +34,11 @@ _PLAIN_CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._=,+/()-]*(?<! )")
 
 def escape(text: str) -> Markup:
     """`text` on one line, control and direction characters spelled out, nothing in it read as markup."""
-    if isinstance(text, Markup):
-        return text
+    return text if isinstance(text, Markup) else _escaped(text)
+
+
+@functools.lru_cache(maxsize=4096)  # tables say the same words in every row
+def _escaped(text: str) -> Markup:
     safe = printable(text)
     kept = {m.start() for m in _KEPT.finditer(safe)}
     inner = _SPECIAL.sub(lambda m: m[0] if m.start() in kept else f"&#{ord(m[0])};", safe)

@@ -10,8 +10,7 @@ import json
 import pandas as pd
 import pytest
 from report_examples import config, cost, example, record, stored, stored_cost
-from report_hostile import PAYLOADS
-from test_report_tables import hostile
+from report_hostile import PAYLOADS, hostile
 
 from bench.report import export, page
 from bench.report.rows import boards

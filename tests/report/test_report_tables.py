@@ -32,7 +32,7 @@ from report_examples import (
     stored_cost,
     with_images,
 )
-from report_hostile import PAYLOADS
+from report_hostile import PAYLOADS, hostile
 
 from bench import scores
 from bench.report import costs, places
@@ -139,41 +139,6 @@ def test_nothing_unmeasured_is_a_number(tmp_path):
 
 
 # ------------------------------------------------------------------ hostile text
-
-
-def hostile(text: str) -> Contents:
-    """One run of each kind, `text` in every field that takes text."""
-    part = Component(name=text, options={text: text})
-    domain = f"landcover/{text}"
-    own = config(
-        model=part,
-        dataset=Component(name=text, options={"a": text}),
-        source=domain,
-        target=domain,
-        evaluate_on=(domain,),
-        method=part,
-        loss=part,
-        optimizer=part,
-        scheduler=part,
-        augment=(part,),
-    )
-    number = record(
-        1, config=own, right=(0.9,), sweep=text, classes=(text, "b", "c"), device=text, commit=text, name=text
-    )
-    number = number.model_copy(update={"run_id": text, "images_file": text, "images_sha256": text})
-    sweep = Sweep(name=text, about=text, runs=(planned(2, own), planned(3, own)))
-    money = cost(model=part, device=text, latency_flags=(text,), protocol={"precision": text}, commit=text)
-    refused = money.model_copy(
-        update={"latency_refused": text, "measured_utc": "2027-01-01T00:00:00Z", "num_classes": 8}
-    )
-    unit = money.model_copy(update={"latency": Measurement(unit=text, values=(1.0,)), "num_classes": 9})
-    return Contents(
-        runs=(stored(number), stored(number.model_copy(update={"images_file": None}), "reference")),
-        costs=tuple(stored_cost(c) for c in (money, refused, unit)),
-        sweeps=((sweep, "local"),),
-        failures=(failure(3, config=own, reason=text, sweep=text), failure(9, config=own, name=text, run_id=text)),
-        problems=(BenchError(text, remedy=text, file=f"x/{text}", key=text),),
-    )
 
 
 def structure(text: str) -> list[str]:
