@@ -52,7 +52,7 @@ def software() -> dict[str, JSON]:
     """Versions (null where not installed), torch's precision flags, and environment settings that change timings."""
     import torch
 
-    found: dict[str, JSON] = {name: _version(name) for name in ("bench", "torch", "torchvision", "numpy", "fvcore")}
+    found: dict[str, JSON] = {name: version(name) for name in ("bench", "torch", "torchvision", "numpy", "fvcore")}
     cudnn: Any = torch.backends.cudnn
     found["python"] = platform.python_version()
     found["cuda"] = torch.version.cuda
@@ -78,7 +78,7 @@ def commit(path: Path | None = None) -> tuple[str | None, bool | None]:
     means that a file of the package is changed or new: other files do not decide numbers, or are in the record.
     """
     folder = Path(__file__).parent if path is None else path
-    if _git(folder, "ls-files", "--error-unmatch", "spec.py") is None:
+    if _git(folder, "ls-files", "--error-unmatch", Path(__file__).name) is None:
         return None, None
     head, changes = _git(folder, "rev-parse", "HEAD"), _git(folder, "status", "--porcelain", "--", ".")
     return head, None if changes is None else bool(changes)
@@ -236,7 +236,8 @@ def _throttle(bits: int) -> list[str]:
 
 
 @functools.cache
-def _version(package: str) -> str | None:
+def version(package: str) -> str | None:
+    """The installed version of a package, without importing it; None where it is not installed."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:

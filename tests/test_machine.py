@@ -192,7 +192,7 @@ def test_software_names_versions_flags_and_settings(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_package_that_is_not_installed_is_null() -> None:
-    assert machine._version("no-such-package-of-ours") is None
+    assert machine.version("no-such-package-of-ours") is None
 
 
 @pytest.fixture
@@ -200,7 +200,7 @@ def checkout(tmp_path: Path) -> Path:
     """A checkout with one commit of a package `bench`."""
     package = tmp_path / "project" / "bench"
     package.mkdir(parents=True)
-    (package / "spec.py").write_text("SCHEMA = 1\n")
+    (package / "machine.py").write_text("SCHEMA = 1\n")
     git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false"]
     for words in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "first"]):
         subprocess.run([*git, *words], cwd=package.parent, check=True, capture_output=True)
@@ -216,7 +216,7 @@ def test_commit_and_dirt(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     (checkout / "new_loss.py").write_text("")
     assert machine.commit(checkout) == (head, True)
     (checkout / "new_loss.py").unlink()
-    (checkout / "spec.py").write_text("SCHEMA = 2\n")
+    (checkout / "machine.py").write_text("SCHEMA = 2\n")
     assert machine.commit(checkout) == (head, True)
     monkeypatch.setenv("GIT_DIR", str(checkout / "nowhere"))  # as inside a hook of another repository
     assert machine.commit(checkout) == (head, True)
@@ -225,7 +225,7 @@ def test_commit_and_dirt(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_an_installed_copy_inside_somebody_elses_checkout_has_no_commit(checkout: Path) -> None:
     installed = checkout.parent / ".venv" / "bench"
     installed.mkdir(parents=True)
-    (installed / "spec.py").write_text("SCHEMA = 1\n")
+    (installed / "machine.py").write_text("SCHEMA = 1\n")
     assert machine.commit(installed) == (None, None)
 
 
