@@ -213,3 +213,18 @@ def example(folder: Path) -> Contents:
         failures=failures,
         problems=(BenchError("is no valid record (line 1)", file=Path("results/runs/r-bad.json")),),
     )
+
+
+# ------------------------------------------------------------------ reading a report
+
+
+def cells(text: str, start: str) -> list[list[str]]:
+    """The rows of the first table whose header begins with `start`."""
+    lines = text[f"\n{text}".index(f"\n| {start}") :].splitlines()
+    table = [line for line in lines[: lines.index("")] if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in table]
+
+
+def column(text: str, start: str, name: str) -> list[str]:
+    header, _, *rows = cells(text, start)
+    return [row[header.index(name)] for row in rows]
