@@ -1,11 +1,12 @@
-"""A sweep and what the store holds -> which runs are done, stale, failed or left."""
+"""A sweep and what the store holds -> which runs are done, stale, failed or left, and which models to measure."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
-from bench.spec import BenchError, ExitCode, Failure, PlannedRun, Sweep
+from bench import machine, names
+from bench.spec import BenchError, Component, ExitCode, Failure, PlannedRun, Sweep
 from bench.store import Store, parse
 
 State = Literal["done", "stale", "failed", "todo"]
@@ -62,3 +63,30 @@ def _failure(store: Store, run_id: str) -> Failure | None:
     except ValueError as error:  # pydantic's ValidationError is one
         problem = str(error).partition("\n")[0]
         raise BenchError(problem, remedy="remove the file", file=path, code=ExitCode.STORE) from None
+
+
+def costs_left(sweep: Sweep, device: str, store: Store) -> list[tuple[Component, int]]:
+    """(model, number of classes) of `sweep` that this machine has not measured with this torch and at this size."""
+    if sweep.cost is None:
+        return []
+    label, torch_version = machine.device_label(device), machine.version("torch")
+    known = {
+        (_costed(record.model, record.num_classes), record.input_shape)
+        for record in (stored.record for stored in store.costs())
+        if record.device == label
+        and record.software.get("torch") == torch_version
+        and (record.latency or record.latency_refused or not sweep.cost.latency)
+    }
+    wanted = {_costed(run.config.model, classes): (run.config.model, classes) for run, classes in _with_classes(sweep)}
+    return [model for key, model in wanted.items() if (key, (1, 3, *sweep.cost.size)) not in known]
+
+
+def _with_classes(sweep: Sweep) -> list[tuple[PlannedRun, int]]:
+    classes = {name: names.dataset_info(name).num_classes for name in {run.config.dataset.name for run in sweep.runs}}
+    return [(run, classes[run.config.dataset.name]) for run in sweep.runs]
+
+
+def _costed(model: Component, classes: int) -> str:
+    """What a cost depends on: weights do not change it, so where they come from is left out."""
+    options = {k: v for k, v in model.options.items() if k != "pretrained"}
+    return f"{model.name} {sorted(options.items())} {classes}"

@@ -144,12 +144,10 @@ def test_a_fault_of_a_run_is_recorded(
 
 
 def test_a_picture_that_fails_is_a_warning(planned: Make, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    from bench.report import pictures
-
     def fail(*_: object, **__: object) -> None:
         raise OSError("no font")
 
-    monkeypatch.setattr(pictures, "panels", fail)
+    monkeypatch.setattr("bench.run.training.panels", fail)
     with pytest.warns(UserWarning, match="no pictures of tiny: no font"):
         assert isinstance(finish(planned(), place), RunRecord)
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from bench.spec import BenchError, ExitCode
+
+if TYPE_CHECKING:
+    from bench.store import Contents
 
 Format = Literal["md", "csv", "json", "html"]
 
@@ -32,9 +35,7 @@ def report(
         print("bench: error:", problem, file=sys.stderr)
     code = ExitCode.STORE if contents.problems else ExitCode.OK
     if format_ is not None:
-        from bench.report.export import export
-
-        sys.stdout.write(export(contents, format_))
+        sys.stdout.write(_formatted(contents, format_))
         return code
     from bench.report.readme import is_current, update
     from bench.report.render import render
@@ -51,3 +52,18 @@ def report(
     counts = f"{local} runs of this machine, {len(contents.runs) - local} reference runs"
     print(f"{readme}: {'tables written' if changed else 'already current'} ({counts})")
     return code
+
+
+def _formatted(contents: Contents, format_: Format) -> str:
+    """The report as Markdown, as an HTML page, or its rows as CSV or JSON."""
+    if format_ == "md":
+        from bench.report.render import render
+
+        return render(contents)
+    if format_ == "html":
+        from bench.report.page import to_html
+
+        return to_html(contents)
+    from bench.report.export import to_csv, to_json
+
+    return to_csv(contents) if format_ == "csv" else to_json(contents)

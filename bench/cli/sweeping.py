@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -53,7 +54,8 @@ def sweep(
     exit_first: Annotated[bool, typer.Option("-x", help="Stop at the first run that fails.")] = False,
 ) -> int:
     """Train, score and measure everything a sweep file asks for; finished runs are reused."""
-    from bench.plan import plan
+    from bench.plan import costs_left, plan
+    from bench.run.place import Place, pick_device
     from bench.store import Store
     from bench.sweep import load_sweep
 
@@ -65,37 +67,27 @@ def sweep(
         print_plan(planned, runs)
     if dry_run and no_check:
         return _finish_dry(planned, runs, as_json)
-    whole = wanted if select is None else load_sweep(file, overrides=override or [])
-    place = _place(wanted, store, device, data_root, keep)
-    costs = _costs_to_measure(wanted, place) if not dry_run else []
-    if (runs or dry_run) and not no_check:
-        _check(runs or tuple(wanted.runs), place)
+    at = pick_device(device)
+    costs = [] if dry_run else costs_left(wanted, at, store)
+    place = None
+    if dry_run or runs or costs:  # loads torch, which a finished sweep does without
+        place = Place(store=store, sweep=wanted.name, device=at, data_root=data_root, keep=keep)
+    if place and (dry_run or runs) and not no_check:
+        _check(runs or wanted.runs, place)
     if dry_run:
         return _finish_dry(planned, runs, as_json)
     with _alone(store):
-        store.save_sweep(whole)
+        store.save_sweep(wanted if select is None else load_sweep(file, overrides=override or []))
         return _run(wanted, planned, runs, costs, place, exit_first, as_json)
 
 
 # ------------------------------------------------------------------ before
 
 
-def _place(sweep: Sweep, store: Store, device: str, data_root: Path | None, keep: Any) -> Place:
-    from bench.run.place import Place, pick_device
-
-    return Place(store=store, sweep=sweep.name, device=pick_device(device), data_root=data_root, keep=keep)
-
-
 def _check(runs: tuple[PlannedRun, ...], place: Place) -> None:
     from bench.run.parts import check
 
     check([run.config for run in runs], place)
-
-
-def _costs_to_measure(sweep: Sweep, place: Place) -> list[Any]:
-    from bench.run.costs import missing
-
-    return missing(sweep, place.store.costs(), place.device)
 
 
 def print_plan(planned: Plan, runs: tuple[PlannedRun, ...]) -> None:
@@ -183,7 +175,7 @@ def _run(
     planned: Plan,
     runs: tuple[PlannedRun, ...],
     costs: list[Any],
-    place: Place,
+    place: Place | None,
     exit_first: bool,
     as_json: bool,
 ) -> int:
@@ -192,19 +184,20 @@ def _run(
     from bench.cli.progress import display, duration
     from bench.executors.inline import inline
 
-    wish, before = Wish(), time.monotonic()
-    place = dataclasses.replace(place, stop=wish)
+    wish, before, measured = Wish(), time.monotonic(), 0
     ended: list[RunRecord | Failure] = []
-    with wish.listening():
-        if runs:
-            from bench.run.attempt import attempt
+    if place:
+        with wish.listening():
+            place = dataclasses.replace(place, stop=wish)
+            if runs:
+                from bench.run.attempt import attempt
 
-            with display(len(runs)) as shown:
-                for run, event in inline(runs, lambda r: attempt(r, place), stop_at_failure=exit_first):
-                    shown.event(run, event)
-                    if isinstance(event, (RunRecord, Failure)):
-                        ended.append(event)
-        measured = _measure(sweep, costs, place, wish) if costs and not wish() else 0
+                with display(len(runs)) as shown:
+                    for run, event in inline(runs, partial(attempt, place=place), stop_at_failure=exit_first):
+                        shown.event(run, event)
+                        if isinstance(event, (RunRecord, Failure)):
+                            ended.append(event)
+            measured = _measure(sweep, costs, place, wish) if costs and not wish() else 0
     failed = [e for e in ended if isinstance(e, Failure)]
     ran = len(ended) - len(failed)
     earlier = len([r for r in planned.runs("failed") if r not in runs])

@@ -12,35 +12,6 @@ from bench.cost.profile import profile
 from bench.run.place import Place
 from bench.run.training import utc_now
 from bench.spec import Component, CostRecord, Sweep
-from bench.store import Stored
-
-
-def missing(sweep: Sweep, measured: tuple[Stored[CostRecord], ...], device: str) -> list[tuple[Component, int]]:
-    """(model, number of classes) of `sweep` that this machine has not measured with this torch and these sizes."""
-    if sweep.cost is None:
-        return []
-    label, version = machine.device_label(device), machine.software()["torch"]
-    known = {
-        (_key(stored.record.model, stored.record.num_classes), stored.record.input_shape)
-        for stored in measured
-        if stored.origin == "local"
-        and stored.record.device == label
-        and stored.record.software.get("torch") == version
-        and (stored.record.latency or stored.record.latency_refused or not sweep.cost.latency)
-    }
-    wanted = {
-        _key(run.config.model, classes): (run.config.model, classes)
-        for run in sweep.runs
-        for classes in [names.dataset_info(run.config.dataset.name).num_classes]
-    }
-    shape = (1, 3, *sweep.cost.size)
-    return [model for key, model in wanted.items() if (key, shape) not in known]
-
-
-def _key(model: Component, classes: int) -> str:
-    """Weights do not change a cost: where they came from is left out."""
-    options = {k: v for k, v in model.options.items() if k != "pretrained"}
-    return f"{model.name} {sorted(options.items())} {classes}"
 
 
 def measure(sweep: Sweep, models: list[tuple[Component, int]], place: Place) -> Iterator[CostRecord]:

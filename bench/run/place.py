@@ -6,13 +6,24 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from bench.cache import Cache
 from bench.spec import BenchError, ExitCode
 from bench.store import Store
 
+if TYPE_CHECKING:
+    from bench.cache import Cache
+
+DRIVERS = ("/proc/driver/nvidia", "/dev/dxg", "/dev/nvidiactl", "/dev/nvmap")
+"""Where a driver of a CUDA device shows (Linux, WSL, containers, Jetson): without one there is no need to ask torch."""
+
 Keep = Literal["chosen", "all", "none"]
+
+
+def _new_cache() -> Cache:
+    from bench.cache import Cache  # loads torch, which a sweep with nothing left to run does without
+
+    return Cache()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,22 +37,23 @@ class Place:
     keep: Keep = "chosen"
     checkpoint_s: float = 120.0
     workers: int = field(default_factory=lambda: min(8, os.cpu_count() or 1))
-    cache: Cache = field(default_factory=Cache)
+    cache: Cache = field(default_factory=_new_cache)
     stop: Callable[[], bool] = lambda: False
 
 
 def pick_device(wanted: str) -> str:
     """`auto` -> the first CUDA device, else the CPU; raises BenchError (code ENVIRONMENT) for one that is not there."""
+    kind, _, number = wanted.partition(":")
+    if wanted == "cpu" or (wanted == "auto" and not any(map(os.path.exists, DRIVERS))):
+        return "cpu"
+    if wanted != "auto" and (kind != "cuda" or not (number or "0").isdigit()):
+        raise BenchError(f"unknown device '{wanted}'", remedy="choose auto, cpu, cuda or cuda:N", key="--device")
     import torch
 
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if int(number or 0) < count:
+        return f"cuda:{number or 0}"
     if wanted == "auto":
-        return "cuda:0" if torch.cuda.is_available() else "cpu"
-    if wanted == "cpu":
-        return wanted
-    kind, _, number = wanted.partition(":")
-    if kind != "cuda" or not (number or "0").isdigit():
-        raise BenchError(f"unknown device '{wanted}'", remedy="choose auto, cpu, cuda or cuda:N", key="--device")
-    if int(number or 0) >= torch.cuda.device_count():
-        problem = f"there is no {wanted} on this machine ({torch.cuda.device_count()} CUDA devices)"
-        raise BenchError(problem, remedy="use --device cpu", key="--device", code=ExitCode.ENVIRONMENT)
-    return f"cuda:{number or 0}"
+        return "cpu"
+    problem = f"there is no {wanted} on this machine ({count} CUDA devices)"
+    raise BenchError(problem, remedy="use --device cpu", key="--device", code=ExitCode.ENVIRONMENT)

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
 
@@ -17,7 +18,8 @@ from bench.batches import Timed, scoring_batches, steps_per_epoch, training_batc
 from bench.cache import Split, read_split, resident
 from bench.evaluate import evaluate, predict
 from bench.journal import Journal
-from bench.report import pictures
+from bench.report.curves import curves
+from bench.report.pictures import panels
 from bench.run.parts import build_parts, open_dataset, splits_of
 from bench.run.place import Place
 from bench.scores import miou
@@ -74,7 +76,9 @@ class Run:
         started = utc_now()
         if self.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self.device)
-            for family in (torch.backends.cuda.matmul, torch.backends.cudnn.conv, torch.backends.cudnn.rnn):
+            cudnn: Any = torch.backends.cudnn
+            families: tuple[Any, ...] = (torch.backends.cuda.matmul, cudnn.conv, cudnn.rnn)
+            for family in families:
                 family.fp32_precision = "tf32" if self.config.precision == "tf32" else "ieee"
         yield Phase("reading images")
         with self.journal.timed("prepare"):
@@ -235,8 +239,8 @@ class Run:
                 rows.append((f"{domain} {split.names[index]}", image, split.labels[index].cpu().numpy(), guess))
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            pictures.panels(self.folder / "panels.png", rows, self.info)
-            pictures.curves(self.folder / "curves.png", self.journal.history(), self.journal.evaluations)
+            panels(self.folder / "panels.png", rows, self.info)
+            curves(self.folder / "curves.png", self.journal.history(), self.journal.evaluations)
         except Exception as fault:
             warnings.warn(f"no pictures of {self.planned.name}: {fault}", stacklevel=2)
 

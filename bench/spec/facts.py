@@ -39,9 +39,14 @@ class DatasetInfo:
 class Dataset(Protocol):
     """Labelled images of one domain and split, in a fixed order."""
 
-    info: DatasetInfo
-    domain: str
-    split: str
+    @property
+    def info(self) -> DatasetInfo: ...
+
+    @property
+    def domain(self) -> str: ...
+
+    @property
+    def split(self) -> str: ...
 
     def __len__(self) -> int: ...
 
