@@ -16,7 +16,6 @@ from bench.spec import BenchError, ExitCode
 app = typer.Typer(
     name="bench",
     help="Train, score and time segmentation networks across domains; every number traceable to its record.",
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -49,14 +48,16 @@ def _options(
 def run_command_line(words: Sequence[str]) -> int:
     """Carry out one command; every fault becomes one line on stderr and a documented exit code."""
     try:
-        code = app(list(words), prog_name="bench", standalone_mode=False)
+        code = app(list(words) or ["--help"], prog_name="bench", standalone_mode=False)
         sys.stdout.flush()
         return int(code) if isinstance(code, int) else ExitCode.OK
     except BenchError as error:
         return _fail(str(error), error.code)
     except KeyboardInterrupt:
         return _fail("interrupted; start the same command again to go on", ExitCode.CTRL_C)
-    except BrokenPipeError:  # the reader of a pipe left early, as `head` does
+    except (BrokenPipeError, SystemExit) as left:  # the reader of a pipe left early, as `head` does; typer says 1
+        if isinstance(left, SystemExit) and not isinstance(left.__context__, BrokenPipeError):
+            raise
         with contextlib.suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.OK
