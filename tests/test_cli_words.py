@@ -1,4 +1,4 @@
-"""Words -> exit code and streams: what typer raises, in each version claimed, ends as a documented code and one line."""
+"""Words -> exit code and streams: what typer raises, in each version claimed, is one line and a documented code."""
 
 from __future__ import annotations
 
