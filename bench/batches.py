@@ -67,6 +67,16 @@ def steps_per_epoch(images: int, batch_size: int) -> int:
     return images // batch_size
 
 
+def crop_size(image: Sequence[int], crop_px: Size | None) -> Size:
+    """The (height, width) of a crop of an `image` of (height, width).  Raises BenchError when it does not fit."""
+    height, width = image
+    crop = crop_px or (height, width)
+    if crop[0] > height or crop[1] > width:
+        problem = f"a crop of {crop[1]}x{crop[0]} does not fit in images of {width}x{height}"
+        raise BenchError(problem, remedy="lower `crop_px` or raise `resize_px`", key="crop_px", code=ExitCode.DATA)
+    return crop
+
+
 def training_batches(
     split: Split,
     *,
@@ -81,11 +91,7 @@ def training_batches(
 
     Crops are drawn uniformly; an image smaller than `crop_px` is a BenchError.
     """
-    height, width = split.images.shape[-2:]
-    crop = crop_px or (height, width)
-    if crop[0] > height or crop[1] > width:
-        problem = f"a crop of {crop[1]}x{crop[0]} does not fit in images of {width}x{height}"
-        raise BenchError(problem, remedy="lower `crop_px` or raise `resize_px`", key="crop_px", code=ExitCode.DATA)
+    crop = crop_size(split.images.shape[-2:], crop_px)
     per_epoch = steps_per_epoch(len(split), batch_size)
     step, order_of, order = start, -1, np.empty(0, np.int64)
     while True:

@@ -198,15 +198,15 @@ def _run(
                         if isinstance(event, (RunRecord, Failure)):
                             ended.append(event)
             measured = _measure(sweep, costs, place, wish) if costs and not wish() else 0
-    failed = [e for e in ended if isinstance(e, Failure)]
-    ran = len(ended) - len(failed)
+    failed = [e for e in ended if isinstance(e, Failure) and e.state != "interrupted"]
+    ran = sum(isinstance(e, RunRecord) for e in ended)
     earlier = len([r for r in planned.runs("failed") if r not in runs])
     reused = len(planned.states) - len(runs) - earlier
     counts = {"ran": ran, "reused": reused, "failed": len(failed), "failed_earlier": earlier, "costs": measured}
     if as_json:
         print_json({"sweep": sweep.name, **counts, "records": [e.model_dump(mode="json") for e in ended]})
     else:
-        _summarise(counts, len(runs) - len(ended), failed, duration(time.monotonic() - before))
+        _summarise(counts, len(runs) - ran - len(failed), failed, duration(time.monotonic() - before))
     if wish.code is not None:
         return wish.code
     return ExitCode.RUNS_FAILED if failed or earlier else ExitCode.OK
@@ -243,7 +243,7 @@ def _summarise(counts: dict[str, int], left: int, failed: list[Failure], took: s
     if counts["failed_earlier"]:
         parts.append(f"{counts['failed_earlier']} failed earlier (--rerun failed)")
     if left:
-        parts.append(f"{left} left")
+        parts.append(f"{left} left (the same command goes on)")
     if counts["costs"]:
         parts.append(f"{counts['costs']} models measured")
     for failure in failed:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from bench import names
-from bench.batches import Transform
+from bench.batches import Transform, crop_size, steps_per_epoch
 from bench.methods.method import Method
 from bench.models.segmodel import SegModel
 from bench.run.place import Place
@@ -73,8 +73,12 @@ def check(configs: Sequence[RunConfig], place: Place) -> None:
             raise BenchError("fp16 trains on CUDA only", remedy="use `precision: bf16` or fp32", key="precision")
         for split, domains in splits_of(config).items():
             for domain in domains:
-                if first_time("data", config.dataset, domain, split):
-                    open_dataset(config, domain, split, place.data_root)
+                key = ("data", config.dataset, domain, split, config.crop_px, config.resize_px, config.batch_size)
+                if first_time(*key):
+                    dataset = open_dataset(config, domain, split, place.data_root)
+                    if split == "train":
+                        steps_per_epoch(len(dataset), config.batch_size)
+                        crop_size(config.resize_px or dataset.read(0)[1].shape, config.crop_px)
         if first_time(config.model, config.loss, config.method, config.optimizer, config.scheduler, config.augment):
             with torch.device("meta"), warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # torch warns that initialising a meta tensor does nothing
