@@ -219,6 +219,22 @@ def test_a_signal_saves_and_the_same_command_goes_on(
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+@pytest.mark.parametrize("name", ["camvid_day_dusk", "loveda"])
+def test_the_sweeps_of_real_data_train_on_trees_in_the_official_layout(
+    bench: Bench, camvid_root: Path, loveda_root: Path, name: str
+) -> None:
+    sizes = ("--set", "resize_px=64", "--set", "batch_size=2", "--set", "evaluate_every=0", "--set", "cost=false")
+    length = ("--set", "epochs=null", "--set", "steps=3")
+    words = ("sweep", str(ROOT / "sweeps" / f"{name}.yaml"), "-k", "pidnet", *sizes, *length, "--json")
+    code, out, err = bench(*words, "--data-root", str(camvid_root.parent))
+    assert code == 0, err
+    for record in json.loads(out)["records"]:
+        assert not record["synthetic"]
+        scored = {domain: sum(map(sum, counts)) for domain, counts in record["confusion"].items()}
+        assert set(record["images_scored"].values()) <= {1, 2}
+        assert all(0 < pixels <= 2 * 6 * 8 for pixels in scored.values())  # at the size the labels have on disk
+
+
 def test_a_second_sweep_on_the_same_results_is_refused(bench: Bench, folder: Path) -> None:
     changed(folder, "steps: 3", "steps: 200")
     process = start(folder, *SWEEP)

@@ -218,6 +218,7 @@ def _measure(sweep: Sweep, costs: list[Any], place: Place, wish: Wish) -> int:
 
     done = 0
     height, width = sweep.cost.size if sweep.cost else (0, 0)
+    print(f"counting and timing {len(costs)} models at {width}x{height}", file=sys.stderr, flush=True)
     for record in measure(sweep, costs, place):
         done += 1
         timing = record.latency_refused or "latency not asked for"
@@ -250,3 +251,5 @@ def _summarise(counts: dict[str, int], left: int, failed: list[Failure], took: s
         print(f"{failure.state}: {failure.name} ({failure.run_id}): {failure.reason}", file=sys.stderr)
     nothing = not (counts["ran"] or counts["failed"] or counts["costs"] or left)
     print(", ".join(parts) + ("; nothing was run" if nothing else f" in {took}"))
+    if counts["ran"]:
+        print("pictures and weights lie in .bench/runs/<id>/; `bench report` writes the tables")
