@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.datasets.landcover_bits import WORLD, Bits, smooth, wood
-from bench.datasets.landcover_materials import AGRICULTURE, BACKGROUND, BUILDING, NUMBER, ROAD, column
-from bench.datasets.landcover_plots import (
+from bench.datasets.landcover.bits import WORLD, Bits, smooth, wood
+from bench.datasets.landcover.materials import AGRICULTURE, BACKGROUND, BUILDING, NUMBER, ROAD, column
+from bench.datasets.landcover.plots import (
     CANVAS,
     COARSE,
     Box,

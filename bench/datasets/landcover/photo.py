@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.datasets.landcover_bits import WORLD, Bits, smooth
-from bench.datasets.landcover_map import Map
-from bench.datasets.landcover_materials import MATERIALS, column
+from bench.datasets.landcover.bits import WORLD, Bits, smooth
+from bench.datasets.landcover.map import Map
+from bench.datasets.landcover.materials import MATERIALS, column
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ Labels     0..6 background, building, road, water, barren, forest, agriculture; 
 Dials      appearance, label_shift, layout: how far the two domains differ in colour, air, season and camera; in class
            shares; in the pattern of streets, plots and fields.  At 0 both domains are drawn from one distribution.
 Promise    A tile depends on (seed, domain, split, index) and the options alone, and is the same on every machine:
-           see `landcover_bits`.  GENERATOR is raised whenever a pixel changes.
+           see `bits.py`.  GENERATOR is raised whenever a pixel changes.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from typing import TypeVar
 import numpy as np
 
 from bench.datasets.folders import SPLITS, check_request
-from bench.datasets.landcover_bits import Bits
-from bench.datasets.landcover_map import Shares, draw
-from bench.datasets.landcover_materials import column
-from bench.datasets.landcover_photo import Look, photograph
-from bench.datasets.landcover_plots import Layout
+from bench.datasets.landcover.bits import Bits
+from bench.datasets.landcover.map import Shares, draw
+from bench.datasets.landcover.materials import column
+from bench.datasets.landcover.photo import Look, photograph
+from bench.datasets.landcover.plots import Layout
 from bench.datasets.reading import no_labels
 from bench.spec import IGNORE, BenchError, DatasetInfo, canonical_json
 

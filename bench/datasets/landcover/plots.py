@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.datasets.landcover_bits import Bits
-from bench.datasets.landcover_materials import CROP_COUNT, FIRST_CROP, FIRST_ROOF, NUMBER, ROOFS
+from bench.datasets.landcover.bits import Bits
+from bench.datasets.landcover.materials import CROP_COUNT, FIRST_CROP, FIRST_ROOF, NUMBER, ROOFS
 
 CANVAS = 400
 """Side of the canvas: a tile turned by 45 degrees, and bent, stays inside."""
