@@ -1,11 +1,13 @@
 # make        set up, run the main job, write its tables into README.md
 # make test   set up, run the tests (what CI runs)
-# Needs Python 3.11 to 3.13 with venv.  uv is used when it is there.
+# Needs Python 3.11 to 3.13 with venv; with uv on PATH not even that: uv fetches a Python where none fits.
 
 SHELL := /bin/bash
 VENV ?= .venv
-PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
-	"$$p" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo "$$p" && break; done)
+# Every candidate on PATH is tried: one may be a shim with no Python behind it, or a Python without venv.
+FITS := import ensurepip, sys, venv; (3, 11) <= sys.version_info[:2] <= (3, 13) or sys.exit(1); print(sys.executable)
+PYTHON ?= $(shell type -ap python3.13 python3.12 python3.11 python3 | \
+	while read -r p; do "$$p" -c '$(FITS)' </dev/null 2>/dev/null && break; done)
 BENCH := $(VENV)/bin/bench
 
 .PHONY: all test check lock performance clean
@@ -29,16 +31,19 @@ performance: $(VENV)/.ok
 lock:
 	uv pip compile --universal --all-extras --no-header --no-annotate pyproject.toml -o constraints.txt
 
+# The stamp comes last: a set-up that broke off is done again.
 $(VENV)/.ok: pyproject.toml constraints.txt
-	@test -n "$(PYTHON)" || { echo "make: no Python 3.11 to 3.13 with venv found; name one: make PYTHON=/path/to/python" >&2; exit 1; }
+	@command -v uv >/dev/null || test -n "$(PYTHON)" || { \
+		echo "make: no Python 3.11 to 3.13 with venv found; name one: make PYTHON=/path/to/python" >&2; exit 1; }
+	@echo "setting up $(VENV); the first time loads about 5 GB" >&2
 	@if command -v uv >/dev/null; then \
-		uv venv --quiet --allow-existing --python "$(PYTHON)" $(VENV) && \
-		VIRTUAL_ENV=$(abspath $(VENV)) uv pip install --quiet -c constraints.txt -e '.[dev]'; \
+		uv venv --quiet --allow-existing --python "$(or $(PYTHON),3.13)" $(VENV) && \
+		uv pip install --quiet --python $(VENV)/bin/python -c constraints.txt -e '.[dev]'; \
 	else \
 		"$(PYTHON)" -m venv $(VENV) && \
-		$(VENV)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'; \
+		$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'; \
 	fi
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .bench .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
