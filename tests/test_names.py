@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bench import names
+from bench.names import source
 from bench.spec import BenchError, Component, RunConfig
 
 
@@ -93,3 +94,37 @@ def test_a_source_outside_the_package_is_never_loaded_by_path(tmp_path: Path, mo
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(BenchError, match="unknown loss"):
         names.build("loss", Component(name="evil:f"))
+
+
+def test_the_facts_of_a_dataset_are_read_without_importing_it() -> None:
+    code = (
+        "import sys; from bench import names\n"
+        "for name in names.names('dataset'): names.dataset_info(name)\n"
+        "assert 'numpy' not in sys.modules\n"
+        "for name in names.names('dataset'):\n"
+        "    module = names.entry('dataset', name).build.partition(':')[0]\n"
+        "    assert names.dataset_info(name) == names.load(module + ':INFO')\n"
+        "assert 'numpy' in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+COMPUTED = (
+    "INFO = DatasetInfo(name=chr(97))",
+    "INFO = DatasetInfo(name='a')\nINFO = replace(INFO, name='b')",
+    "INFO = other(name='a')",
+    "INFO = DatasetInfo(nonsense='a')",
+    "INFO = DatasetInfo(**FACTS)",
+    "info = DatasetInfo(name='a')",
+)
+
+
+def test_facts_that_have_to_be_computed_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = "INFO = DatasetInfo(name='a', label='', domains=(), class_names=(), palette=(), licence='', source='', "
+    for number, text in enumerate((written + "needs_files=False)", *COMPUTED)):
+        (tmp_path / f"facts_{number}.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    found = source.dataset_info("facts_0")
+    assert found is not None
+    assert found.name == "a"
+    assert [source.dataset_info(f"facts_{number}") for number in range(1, 7)] == [None] * 6

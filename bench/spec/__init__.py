@@ -2,7 +2,7 @@
 
 from bench.spec.errors import BenchError, ExitCode, printable
 from bench.spec.facts import Dataset, DatasetInfo, ModelSpec
-from bench.spec.identity import DEFAULTS, canonical_json, run_id
+from bench.spec.identity import DEFAULTS, Spelling, canonical_json, run_id, run_id_reader
 from bench.spec.record import SCHEMA, CostRecord, Counts, Evaluation, Failure, History, Measurement, RunRecord
 from bench.spec.request import CostRequest, PlannedRun, RunConfig, Sweep
 from bench.spec.values import IGNORE, JSON, Component, Domain, Frozen, Size
@@ -31,8 +31,10 @@ __all__ = [
     "RunConfig",
     "RunRecord",
     "Size",
+    "Spelling",
     "Sweep",
     "canonical_json",
     "printable",
     "run_id",
+    "run_id_reader",
 ]

@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from bench.spec import JSON, Component, RunConfig
 from bench.sweep.document import Where
@@ -21,12 +22,29 @@ _SIZES = ("resize_px", "crop_px")
 
 @dataclass(frozen=True)
 class Cell:
-    """One run as written: `point` is what its axes, or its `include` entry, set over the base."""
+    """One run as written: `point` is what its axes, or its `include` entry, set over the base.
+
+    `parts` holds for every field the settings that decide it: cells with the same ones have the same field.
+    """
 
     point: Point
-    raw: dict[str, JSON] = field(repr=False)
-    origins: dict[str, Where] = field(repr=False)
+    base: Point = field(repr=False)
+    parts: dict[str, Point] = field(repr=False)
     included: bool = False
+
+    @property
+    def raw(self) -> dict[str, JSON]:
+        """The configuration as written."""
+        return self._assigned[0]
+
+    @property
+    def origins(self) -> dict[str, Where]:
+        """Where each key was written."""
+        return self._assigned[1]
+
+    @cached_property
+    def _assigned(self) -> tuple[dict[str, JSON], dict[str, Where]]:
+        return _assign((*self.base, *self.point))
 
     def place(self) -> str:
         """Where the cell comes from, for a message: `grid.loss.1 seeds.0`."""
@@ -70,9 +88,17 @@ def cells(sections: Sections) -> Iterator[Cell]:
 
 
 def _crossed(base: Point, axes: tuple[Axis, ...], included: bool = False) -> Iterator[Cell]:
+    own = _parts({}, base)
     for points in itertools.product(*axes):
         point = tuple(itertools.chain.from_iterable(points))
-        yield Cell(point, *_assign((*base, *point)), included)
+        yield Cell(point, base, _parts(own, point), included)
+
+
+def _parts(under: dict[str, Point], point: Point) -> dict[str, Point]:
+    parts = under.copy()
+    for setting in point:
+        parts[setting.head] = (*parts.get(setting.head, ()), setting)
+    return parts
 
 
 def _assign(settings: Point) -> tuple[dict[str, JSON], dict[str, Where]]:

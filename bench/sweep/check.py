@@ -17,6 +17,41 @@ from bench.sweep.wording import coerced, wording
 _DOMAINS = ("source", "target", "evaluate_on")
 _ENOUGH = 20
 
+_TOGETHER = ("dataset", *_DOMAINS)
+"""Fields whose values are right or wrong only in the light of each other, the schema's own rules apart."""
+
+_ALONE = tuple(key for key in RunConfig.model_fields if key not in _TOGETHER)
+
+
+class Checker:
+    """`check` for the cells of one sweep, where the same few settings come back in thousands of cells.
+
+    What settings came to in a cell that was right is remembered; a cell all of whose settings are known is put
+    together from that.  The schema still sees every configuration, because rules between fields are its own.
+    """
+
+    def __init__(self) -> None:
+        self.known: dict[tuple[str, object], JSON] = {}
+        self.right: RunConfig | None = None
+
+    def __call__(self, cell: Cell) -> tuple[RunConfig | None, list[BenchError]]:
+        """(configuration, []) or (None, faults)."""
+        settings = cell.parts.get
+        together = tuple(map(settings, _TOGETHER))
+        keys = [*((key, together) for key in _TOGETHER), *((key, settings(key)) for key in _ALONE)]
+        if self.right is not None:
+            try:
+                values = {key[0]: self.known[key] for key in keys}
+                RunConfig.model_validate(values)
+                return self.right.model_copy(update=values), []  # made of the same objects, not of equal ones
+            except (KeyError, ValidationError):
+                pass
+        config, faults = check(cell)
+        if config is not None:
+            self.right = config
+            self.known |= {key: getattr(config, key[0]) for key in keys}
+        return config, faults
+
 
 def check(cell: Cell) -> tuple[RunConfig | None, list[BenchError]]:
     """(configuration, []) or (None, faults)."""
@@ -96,21 +131,26 @@ def _component(kind: str, key: str, value: JSON) -> Iterator[BenchError]:
 
 
 def _domains(raw: dict[str, JSON]) -> Iterator[BenchError]:
-    """The first faults of domains, one after the other: a faulty one is replaced by one that is right."""
+    """The first faults of domains, one after the other: a faulty one is put aside to find the next."""
     asked = {key: _plain(key, raw[key]) for key in ("dataset", *_DOMAINS) if key in raw}
     try:
         config = RunConfig.model_validate({"model": names.names("model")[0], "steps": 1, **asked})
         good = str(Domain(config.dataset.name, names.dataset_info(config.dataset.name).domains[0]))
     except (ValidationError, BenchError):
         return  # told already
+    listed = dict(enumerate(config.evaluate_on))
     for _ in range(_ENOUGH):
         try:
-            names.resolve_config(config)
+            names.resolve_config(config.model_copy(update={"evaluate_on": tuple(listed.values()) or (good,)}))
             return
         except BenchError as error:
             head, _dot, index = error.key.partition(".")
             if head not in _DOMAINS:
                 return
+            if index:
+                place = list(listed)[int(index)]
+                del listed[place]
+                error.key = f"{head}.{place}"
+            else:
+                config = config.model_copy(update={head: good})
             yield error
-            listed = [good if str(i) == index else domain for i, domain in enumerate(config.evaluate_on)]
-            config = config.model_copy(update={head: tuple(listed) if index else good})

@@ -9,7 +9,7 @@ from pathlib import Path
 from bench import names
 from bench.spec import BenchError, PlannedRun, RunConfig, Sweep
 from bench.sweep.cells import MAX_RUNS, MAX_VALUES, Cell, cells, count, values
-from bench.sweep.check import check
+from bench.sweep.check import Checker
 from bench.sweep.document import Where, read
 from bench.sweep.exclusion import Exclusion
 from bench.sweep.overrides import apply
@@ -88,7 +88,7 @@ def _good(reader: Reader, sections: Sections, strict: bool) -> dict[str, RunConf
         reader.fault(("grid",), f"{total} runs are {over}", "split the sweep")
         return {}
     whole, told = not reader.faults, 0
-    exclusion = Exclusion(sections.exclude)
+    check, id_of, exclusion = Checker(), names.id_reader(), Exclusion(sections.exclude)
     good: dict[str, RunConfig] = {}
     first: dict[str, Cell] = {}
     for cell in cells(sections):
@@ -96,7 +96,7 @@ def _good(reader: Reader, sections: Sections, strict: bool) -> dict[str, RunConf
         if exclusion.removes(cell, config):
             continue
         if config is not None:
-            run_id = names.id_of(config)
+            run_id = id_of(config)
             good[run_id] = config
             if (twin := first.setdefault(run_id, cell)) is not cell:
                 _tell_twins(reader, twin, cell)

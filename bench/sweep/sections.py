@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from pydantic import ValidationError
@@ -20,13 +21,18 @@ COMPONENTS = tuple(key for key in FIELDS if RunConfig.model_fields[key].annotati
 SLUG = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Setting:
-    """`key`, a field of RunConfig or `field.option`, takes `value`, written at `where`."""
+    """`key`, a field of RunConfig or `field.option`, takes `value`, written at `where`; equal only to itself."""
 
     key: str
     value: JSON
     where: Where
+
+    @cached_property
+    def head(self) -> str:
+        """The field that it is about."""
+        return self.key.partition(".")[0]
 
 
 Point = tuple[Setting, ...]

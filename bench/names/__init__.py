@@ -11,16 +11,14 @@ import difflib
 import functools
 import importlib
 import importlib.metadata
-import importlib.util
-import operator
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from bench.spec import BenchError, Component, DatasetInfo, Domain, ModelSpec, RunConfig, run_id
+from bench.names import source
+from bench.spec import BenchError, Component, DatasetInfo, Domain, ModelSpec, RunConfig, run_id, run_id_reader
 
 TABLES = {
     "augment": "bench.augment:AUGMENT",
@@ -94,64 +92,18 @@ def entry(kind: str, name: str) -> Entry:
     if row is None:
         raise BenchError(f"unknown {kind} '{name}'", remedy=near(name, names(kind)), key=kind)
     spec = row if isinstance(row, ModelSpec) else ModelSpec(row, name, "")
-    about = (ast.get_docstring(_function(spec.build)) or "").partition("\n")[0]
+    about = (ast.get_docstring(source.function(spec.build)) or "").partition("\n")[0]
     return Entry(kind, name, spec.build, spec.label, about, spec.paper, origin)
-
-
-@functools.cache
-def _module_tree(module: str) -> ast.Module:
-    found = importlib.util.find_spec(module)
-    if found is None or not found.origin:
-        raise BenchError(f"module {module} is not importable")
-    return ast.parse(Path(found.origin).read_text(encoding="utf-8"))
-
-
-def _function(path: str) -> ast.FunctionDef | ast.ClassDef:
-    module, _, attribute = path.partition(":")
-    for node in _module_tree(module).body:
-        if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and node.name == attribute:
-            return node
-    raise BenchError(f"{module} defines no function '{attribute}'")
-
-
-def _signature(path: str) -> ast.arguments:
-    node = _function(path)
-    if isinstance(node, ast.FunctionDef):
-        return node.args
-    for inner in node.body:
-        if isinstance(inner, ast.FunctionDef) and inner.name == "__init__":
-            return inner.args
-    return ast.arguments(posonlyargs=[], args=[], kwonlyargs=[], kw_defaults=[], defaults=[])
-
-
-def _plain_type(node: ast.expr | None) -> Any:
-    """The type that a plain annotation spells (numbers, text, Literal, tuple, list, dict, unions), else None."""
-    plain = {"int": int, "float": float, "str": str, "bool": bool, "dict": dict, "list": list, "None": None}
-    if isinstance(node, ast.Constant):
-        return _plain_type(ast.parse(node.value, mode="eval").body) if isinstance(node.value, str) else node.value
-    if isinstance(node, ast.Name):
-        return plain.get(node.id, Any)
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
-        return operator.or_(_plain_type(node.left), _plain_type(node.right))
-    if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name):
-        inner = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
-        if node.value.id == "Literal":
-            return Literal[tuple(ast.literal_eval(i) for i in inner)]
-        outer: Any = {"tuple": tuple, "list": list, "dict": dict}.get(node.value.id)
-        if outer is not None:
-            args = tuple(... if isinstance(i, ast.Constant) and i.value is ... else _plain_type(i) for i in inner)
-            return outer[args]
-    return Any
 
 
 @functools.cache
 def options(kind: str, name: str) -> dict[str, Option]:
     """The options of a component: the keyword-only parameters of its builder, in source order."""
-    args = _signature(entry(kind, name).build)
+    args = source.signature(entry(kind, name).build)
     found = {}
     for arg, default in zip(args.kwonlyargs, args.kw_defaults, strict=True):
         value = None if default is None else ast.literal_eval(default)
-        found[arg.arg] = Option(_plain_type(arg.annotation), value, default is None)
+        found[arg.arg] = Option(source.plain_type(arg.annotation), value, default is None)
     return found
 
 
@@ -201,8 +153,9 @@ def build(kind: str, component: Component, *args: Any) -> Any:
 
 
 def dataset_info(name: str) -> DatasetInfo:
-    """The facts of a dataset: `INFO` of the module that holds its builder (numpy only, no torch)."""
-    info: DatasetInfo = load(entry("dataset", name).build.partition(":")[0] + ":INFO")
+    """The facts of a dataset: `INFO` of the module that holds its builder, read without importing it where possible."""
+    module = entry("dataset", name).build.partition(":")[0]
+    info: DatasetInfo = source.dataset_info(module) or load(module + ":INFO")
     return info
 
 
@@ -224,6 +177,9 @@ def resolve_config(config: RunConfig) -> RunConfig:
     full["source"] = _domain(config.source, home, "source")
     full["target"] = None if config.target is None else _domain(config.target, home, "target")
     full["evaluate_on"] = tuple(_domain(d, home, f"evaluate_on.{i}") for i, d in enumerate(config.evaluate_on))
+    for i, domain in enumerate(full["evaluate_on"]):
+        if domain in full["evaluate_on"][:i]:
+            raise BenchError(f"{domain} is listed twice", remedy="keep one of the two", key=f"evaluate_on.{i}")
     classes = dataset_info(home).class_names
     for key in ("source", "target", *(f"evaluate_on.{i}" for i in range(len(config.evaluate_on)))):
         other = full[key] if key in full else full["evaluate_on"][int(key.partition(".")[2])]
@@ -283,3 +239,8 @@ def _short(kind: str, component: Component) -> dict[str, Any]:
 def id_of(config: RunConfig) -> str:
     """The run id of a resolved configuration."""
     return run_id(identity(config))
+
+
+def id_reader() -> Callable[[RunConfig], str]:
+    """`id_of` for the many configurations of a sweep, faster."""
+    return run_id_reader(identity)

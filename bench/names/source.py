@@ -1,0 +1,75 @@
+"""A builder's source -> its parameters, its first line, and the facts beside it, without importing anything."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import importlib.util
+import operator
+from pathlib import Path
+from typing import Any, Literal
+
+from bench.spec import BenchError, DatasetInfo
+
+
+@functools.cache
+def module_tree(module: str) -> ast.Module:
+    found = importlib.util.find_spec(module)
+    if found is None or not found.origin:
+        raise BenchError(f"module {module} is not importable")
+    return ast.parse(Path(found.origin).read_text(encoding="utf-8"))
+
+
+def function(path: str) -> ast.FunctionDef | ast.ClassDef:
+    module, _, attribute = path.partition(":")
+    for node in module_tree(module).body:
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and node.name == attribute:
+            return node
+    raise BenchError(f"{module} defines no function '{attribute}'")
+
+
+def signature(path: str) -> ast.arguments:
+    node = function(path)
+    if isinstance(node, ast.FunctionDef):
+        return node.args
+    for inner in node.body:
+        if isinstance(inner, ast.FunctionDef) and inner.name == "__init__":
+            return inner.args
+    return ast.arguments(posonlyargs=[], args=[], kwonlyargs=[], kw_defaults=[], defaults=[])
+
+
+def plain_type(node: ast.expr | None) -> Any:
+    """The type that a plain annotation spells (numbers, text, Literal, tuple, list, dict, unions), else None."""
+    plain = {"int": int, "float": float, "str": str, "bool": bool, "dict": dict, "list": list, "None": None}
+    if isinstance(node, ast.Constant):
+        return plain_type(ast.parse(node.value, mode="eval").body) if isinstance(node.value, str) else node.value
+    if isinstance(node, ast.Name):
+        return plain.get(node.id, Any)
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
+        return operator.or_(plain_type(node.left), plain_type(node.right))
+    if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name):
+        inner = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+        if node.value.id == "Literal":
+            return Literal[tuple(ast.literal_eval(i) for i in inner)]
+        outer: Any = {"tuple": tuple, "list": list, "dict": dict}.get(node.value.id)
+        if outer is not None:
+            args = tuple(... if isinstance(i, ast.Constant) and i.value is ... else plain_type(i) for i in inner)
+            return outer[args]
+    return Any
+
+
+@functools.cache
+def dataset_info(module: str) -> DatasetInfo | None:
+    """The `INFO` of a dataset's module where it is written out in literals; None for one that has to be computed."""
+    values = [node.value for node in module_tree(module).body if isinstance(node, ast.Assign) and _binds_info(node)]
+    call = values[0] if len(values) == 1 else None
+    if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or call.func.id != "DatasetInfo":
+        return None
+    try:
+        return DatasetInfo(**{str(word.arg): ast.literal_eval(word.value) for word in call.keywords})
+    except (TypeError, ValueError):
+        return None
+
+
+def _binds_info(node: ast.Assign) -> bool:
+    return any(isinstance(target, ast.Name) and target.id == "INFO" for target in node.targets)
