@@ -10,7 +10,7 @@ PYTHON ?= $(shell type -ap python3.13 python3.12 python3.11 python3 | \
 	while read -r p; do "$$p" -c '$(FITS)' </dev/null 2>/dev/null && break; done)
 BENCH := $(VENV)/bin/bench
 
-.PHONY: all test check lock performance clean
+.PHONY: all test check lock performance peers clean
 all: $(VENV)/.ok
 	$(BENCH) sweep sweeps/urban_rural.yaml
 	$(BENCH) report
@@ -44,6 +44,16 @@ $(VENV)/.ok: pyproject.toml constraints.txt
 		$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'; \
 	fi
 	@touch $@
+
+# What the speed comparisons compare with (Lightning, Accelerate, Albumentations), in an environment of its own.
+peers: $(VENV)/.ok
+	@if command -v uv >/dev/null; then \
+		uv venv --quiet --allow-existing --python $(VENV)/bin/python .venv-peers && \
+		uv pip install --quiet --python .venv-peers/bin/python -c constraints.txt -r tests/performance/peers/requirements.txt; \
+	else \
+		$(VENV)/bin/python -m venv .venv-peers && \
+		.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -r tests/performance/peers/requirements.txt; \
+	fi
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
