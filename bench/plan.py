@@ -37,13 +37,12 @@ class Plan:
 
 def plan(sweep: Sweep, store: Store) -> Plan:
     """Look up every run of `sweep` among this machine's records; raises BenchError for a record that cannot be read."""
-    finished = store.finished({run.run_id for run in sweep.runs})
+    finished = store.agreement({run.run_id: run.config for run in sweep.runs})
     failures: dict[str, Failure] = {}
     states: list[tuple[PlannedRun, State]] = []
     for run in sweep.runs:
-        stored = finished.get(run.run_id)
-        if stored is not None:
-            states.append((run, "done" if stored == run.config.model_dump(mode="json") else "stale"))
+        if run.run_id in finished:
+            states.append((run, "done" if finished[run.run_id] else "stale"))
             continue
         failure = _failure(store, run.run_id)
         if failure is not None and failure.state != "interrupted":

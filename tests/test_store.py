@@ -8,11 +8,23 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from bench import store
 from bench.plan import plan
-from bench.spec import BenchError, ExitCode, Failure, History, PlannedRun, RunConfig, RunRecord, Sweep
-from bench.store import Store, commit, dump, parse
+from bench.spec import (
+    BenchError,
+    Component,
+    ExitCode,
+    Failure,
+    History,
+    PlannedRun,
+    RunConfig,
+    RunRecord,
+    Sweep,
+    canonical_json,
+)
+from bench.store import Store, commit, dump, files, folder, memory, parse
 
 CONFIG = RunConfig(model="m", dataset="d", source="d/a", evaluate_on=("d/a",), steps=3)
 RUN = PlannedRun(name="tiny", run_id="r-0123456789abcdef", config=CONFIG)
@@ -81,9 +93,9 @@ def test_a_second_record_is_another_attempt_and_never_an_overwrite(results: Path
 def test_reference_records_are_shown_but_never_count_as_finished(results: Path) -> None:
     Store(results / "reference").add_run(record(), per_image())
     assert [s.origin for s in Store(results).read().runs] == ["reference"]
-    assert Store(results).finished({RUN.run_id}) == {}
+    assert Store(results).agreement({RUN.run_id: CONFIG}) == {}
     Store(results).add_run(record(), per_image())
-    assert Store(results).finished({RUN.run_id}) == {RUN.run_id: CONFIG.model_dump(mode="json")}
+    assert Store(results).agreement({RUN.run_id: CONFIG}) == {RUN.run_id: True}
 
 
 BAD = {
@@ -198,9 +210,194 @@ def test_a_plan_refuses_a_record_it_cannot_read(results: Path) -> None:
 
 def test_digests_do_not_depend_on_key_order() -> None:
     plain = json.loads(dump(record()))
-    assert store._digest(dict(reversed(plain.items()))) == plain["sha256"]
+    assert files.digest(files.canonical({k: plain[k] for k in reversed(plain) if k != "sha256"})) == plain["sha256"]
 
 
 def test_parse_gives_what_dump_took(results: Path) -> None:
     (results / "x.json").write_bytes(dump(record()))
     assert parse(results / "x.json") == record().model_dump(mode="json")
+
+
+# ------------------------------------------------------------------ what is remembered
+
+
+def remembered(results: Path) -> Path:
+    return results.parent / ".bench" / "configs.json"
+
+
+@pytest.fixture
+def settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files may be remembered as soon as they are written."""
+    monkeypatch.setattr(memory, "SETTLED_S", -1.0)
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The records that the store reads."""
+    found: list[Path] = []
+    monkeypatch.setattr(folder, "parse", lambda path: (found.append(path), parse(path))[1])
+    return found
+
+
+def in_store(results: Path) -> Store:
+    here = Store(results)
+    here.add_run(record(), per_image())
+    here.work.mkdir(exist_ok=True)
+    return here
+
+
+@pytest.mark.usefixtures("settled")
+def test_a_record_is_read_once(results: Path, reads: list[Path]) -> None:
+    here = in_store(results)
+    for _ in range(3):
+        assert here.agreement({RUN.run_id: CONFIG}) == {RUN.run_id: True}
+    assert len(reads) == 1
+    other = CONFIG.model_copy(update={"steps": 4})
+    assert here.agreement({RUN.run_id: other}) == {RUN.run_id: False}
+
+
+@pytest.mark.usefixtures("settled")
+@pytest.mark.parametrize("keep_times", [False, True])
+def test_a_record_that_changed_is_read_again(results: Path, reads: list[Path], keep_times: bool) -> None:
+    here, path = in_store(results), Store(results).run_file(RUN.run_id)
+    here.agreement({RUN.run_id: CONFIG})
+    before = path.stat()
+    plain = parse(path)
+    plain["config"]["steps"] = 4
+    path.write_bytes(files.layout({key: files.canonical(value) for key, value in plain.items()}))
+    if keep_times:
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert (path.stat().st_size, len(reads)) == (before.st_size, 1)
+    assert here.agreement({RUN.run_id: CONFIG}) == {RUN.run_id: False}
+    path.write_text("{")
+    with pytest.raises(BenchError, match="no valid record"):
+        here.agreement({RUN.run_id: CONFIG})
+
+
+@pytest.mark.usefixtures("settled")
+def test_a_memory_that_trusts_its_file_blindly_is_caught(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Negative control of the test above: a memory that looks at the name only."""
+    here, path = in_store(results), Store(results).run_file(RUN.run_id)
+    monkeypatch.setattr(folder, "mark", lambda stat: "")
+    here.agreement({RUN.run_id: CONFIG})
+    path.write_text("{")
+    assert here.agreement({RUN.run_id: CONFIG}) == {RUN.run_id: True}
+
+
+def test_a_record_of_this_moment_is_not_remembered(
+    results: Path, reads: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It could change again within one tick of the disk's clock, unseen."""
+    monkeypatch.setattr(memory, "SETTLED_S", 3600.0)
+    here = in_store(results)
+    for _ in range(2):
+        here.agreement({RUN.run_id: CONFIG})
+    assert (len(reads), remembered(results).exists()) == (2, False)
+
+
+DAMAGE = {
+    "gone": None,
+    "empty": b"",
+    "half": lambda content: content[: len(content) // 2],
+    "flipped": lambda content: content.replace(b'"r-0', b'"r-1'),
+    "another digest": lambda content: content.replace(b"0", b"1"),
+    "no text": b"\xff\xfe\x00",
+    "a list": b"[1, 2]",
+    "another shape": files.layout({"r-0123456789abcdef.json": "7"}),
+    "a folder": "folder",
+}
+
+
+@pytest.mark.usefixtures("settled")
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+def test_a_damaged_memory_changes_no_answer(results: Path, damage: object) -> None:
+    here, file = in_store(results), remembered(results)
+    other = CONFIG.model_copy(update={"steps": 4})
+    here.agreement({RUN.run_id: CONFIG})
+    content = file.read_bytes()
+    file.unlink()
+    if damage == "folder":
+        file.mkdir()
+    elif damage is not None:
+        file.write_bytes(damage(content) if callable(damage) else damage)
+    assert here.agreement({RUN.run_id: CONFIG}) == {RUN.run_id: True}
+    assert here.agreement({RUN.run_id: other}) == {RUN.run_id: False}
+    assert damage == "folder" or file.read_bytes() == content
+
+
+@pytest.mark.usefixtures("settled")
+def test_a_memory_that_cannot_be_written_is_no_fault(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    here = in_store(results)
+    monkeypatch.setattr(os, "fsync", full)
+    assert here.agreement({RUN.run_id: CONFIG}) == {RUN.run_id: True}
+    assert not remembered(results).exists()
+
+
+@pytest.mark.usefixtures("settled")
+def test_looking_creates_no_folder(results: Path) -> None:
+    (results / "runs").mkdir()
+    Store(results).run_file(RUN.run_id).write_bytes(dump(record()))
+    assert Store(results).agreement({RUN.run_id: CONFIG}) == {RUN.run_id: True}
+    assert not Store(results).work.exists()
+
+
+def test_equal_numbers_of_two_spellings_agree(results: Path) -> None:
+    """1 and 1.0 are the same configuration to the plan, though not the same text."""
+    whole = CONFIG.model_copy(update={"loss": Component(name="l", options={"w": 1})})
+    Store(results).run_file(RUN.run_id).parent.mkdir()
+    Store(results).run_file(RUN.run_id).write_bytes(dump(record(config=whole)))
+    spelled = CONFIG.model_copy(update={"loss": Component(name="l", options={"w": 1.0})})
+    assert Store(results).agreement({RUN.run_id: spelled}) == {RUN.run_id: True}
+
+
+# ------------------------------------------------------------------ bytes
+
+
+def test_a_sweep_is_written_as_any_other_record() -> None:
+    strange = RUN.model_copy(update={"name": 'e\u0301 "x" \\ -0.0', "run_id": "r-1"})
+    for one in (sweep(), sweep(RUN, strange), sweep(RUN).model_copy(update={"cost": None, "about": "\u00e9"})):
+        assert folder.dump_sweep(one) == dump(one)
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=12,
+)
+
+
+@given(VALUES)
+def test_the_fast_spelling_is_the_canonical_one(value: object) -> None:
+    assert files.canonical(value) == canonical_json(value).decode()
+
+
+@given(st.dictionaries(st.text().filter(lambda key: key not in ("sha256", "schema_number")), VALUES, max_size=4))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_what_is_laid_out_is_read_back_in_any_layout(tmp_path: Path, plain: dict[str, object]) -> None:
+    wanted = json.loads(canonical_json(plain))
+    content = files.layout({key: files.canonical(value) for key, value in wanted.items()})
+    for text in (content, json.dumps(json.loads(content), indent=2).encode()):
+        (tmp_path / "x.json").write_bytes(text)
+        assert parse(tmp_path / "x.json") == wanted
+
+
+@pytest.mark.parametrize(
+    ("inner", "problem"),
+    [
+        ('"a":1,"a":1', "a key stands twice"),
+        ('"a":NaN', "NaN is no number"),
+        ('"a":-0.0', "changed after it was written"),
+        ('"a":"e\\u0301"', "changed after it was written"),
+        ('"a":1e2', "changed after it was written"),
+    ],
+)
+def test_a_digest_over_another_spelling_does_not_help(tmp_path: Path, inner: str, problem: str) -> None:
+    """The file's own bytes have the digest it states; they are still no canonical JSON."""
+    lines = inner.split(",")
+    content = "{\n" + ",\n".join([*lines, f'"sha256":"{files.digest("{" + inner + "}")}"']) + "\n}\n"
+    (tmp_path / "x.json").write_text(content)
+    with pytest.raises(BenchError, match=problem):
+        parse(tmp_path / "x.json")

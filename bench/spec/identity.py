@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import bisect
 import hashlib
 import json
+import operator
 import unicodedata
 from collections.abc import Callable, Mapping
 
@@ -38,26 +40,27 @@ class Spelling:
     """
 
     def __init__(self, plain: Callable[[RunConfig], Mapping[str, JSON]]) -> None:
-        self.plain, self.keys = (
-            plain,
-            sorted({"defaults", *RunConfig.model_fields}),
-        )  # the first is no field, but in ids
-        self.parts: dict[tuple[str, int], str] = {}
+        self.plain, self.fields = plain, sorted(RunConfig.model_fields)
+        self.values = operator.itemgetter(*self.fields)
+        self.parts: list[dict[int, str]] = [{} for _ in self.fields]
         self.seen: list[RunConfig] = []
         """The configurations whose objects `parts` knows by their id: kept, so that no id is given to another."""
 
     def __call__(self, config: RunConfig) -> str:
-        field, parts = config.__dict__.get, self.parts
+        ids = map(id, self.values(config.__dict__))
         try:
-            known = [parts[key, id(field(key))] for key in self.keys]
+            known = [parts[i] for parts, i in zip(self.parts, ids, strict=True)]
         except KeyError:
             known = self._learn(config)
         return "{" + ",".join(filter(None, known)) + "}"
 
     def _learn(self, config: RunConfig) -> list[str]:
-        whole = self.plain(config)
-        known = [canonical_json({key: whole[key]}).decode()[1:-1] if key in whole else "" for key in self.keys]
-        self.parts |= {(k, id(config.__dict__.get(k))): part for k, part in zip(self.keys, known, strict=True)}
+        grouped: dict[str, dict[str, JSON]] = {field: {} for field in self.fields}
+        for key, value in self.plain(config).items():  # what is no field, as `defaults` of an id, goes with the next
+            grouped[self.fields[bisect.bisect_left(self.fields[:-1], key)]][key] = value
+        known = [canonical_json(group).decode()[1:-1] for group in grouped.values()]
+        for parts, value, part in zip(self.parts, self.values(config.__dict__), known, strict=True):
+            parts[id(value)] = part
         self.seen.append(config)
         return known
 

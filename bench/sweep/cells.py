@@ -46,10 +46,6 @@ class Cell:
     def _assigned(self) -> tuple[dict[str, JSON], dict[str, Where]]:
         return _assign((*self.base, *self.point))
 
-    def place(self) -> str:
-        """Where the cell comes from, for a message: `grid.loss.1 seeds.0`."""
-        return " ".join(".".join(map(str, setting.where)) for setting in self.point)
-
     def written(self, key: str) -> Where:
         """Where `key`, a path in the run's configuration, was written; under `base` when it was not."""
         parts = [int(part) if part.isdigit() else part for part in key.split(".")]
@@ -57,6 +53,11 @@ class Cell:
             if (found := self.origins.get(".".join(map(str, parts[:n])))) is not None:
                 return (*found, *parts[n:])
         return ("base", *parts)
+
+
+def place(point: Point) -> str:
+    """Where a cell comes from, for a message: `grid.loss.1 seeds.0`."""
+    return " ".join(".".join(map(str, setting.where)) for setting in point)
 
 
 def count(sections: Sections) -> int:

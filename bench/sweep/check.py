@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from bench import names
 from bench.spec import JSON, BenchError, Component, Domain, RunConfig
 from bench.sweep.cells import Cell, flat
-from bench.sweep.sections import COMPONENTS
+from bench.sweep.sections import COMPONENTS, Point
 from bench.sweep.wording import coerced, wording
 
 _DOMAINS = ("source", "target", "evaluate_on")
@@ -31,17 +31,17 @@ class Checker:
     """
 
     def __init__(self) -> None:
-        self.known: dict[tuple[str, object], JSON] = {}
+        self.alone: dict[str, dict[Point | None, JSON]] = {key: {} for key in _ALONE}
+        self.together: dict[tuple[Point | None, ...], dict[str, JSON]] = {}
         self.right: RunConfig | None = None
 
     def __call__(self, cell: Cell) -> tuple[RunConfig | None, list[BenchError]]:
         """(configuration, []) or (None, faults)."""
         settings = cell.parts.get
         together = tuple(map(settings, _TOGETHER))
-        keys = [*((key, together) for key in _TOGETHER), *((key, settings(key)) for key in _ALONE)]
         if self.right is not None:
             try:
-                values = {key[0]: self.known[key] for key in keys}
+                values = {key: known[settings(key)] for key, known in self.alone.items()} | self.together[together]
                 RunConfig.model_validate(values)
                 return self.right.model_copy(update=values), []  # made of the same objects, not of equal ones
             except (KeyError, ValidationError):
@@ -49,7 +49,9 @@ class Checker:
         config, faults = check(cell)
         if config is not None:
             self.right = config
-            self.known |= {key: getattr(config, key[0]) for key in keys}
+            self.together[together] = {key: getattr(config, key) for key in _TOGETHER}
+            for key, known in self.alone.items():
+                known[settings(key)] = getattr(config, key)
         return config, faults
 
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from bench import names
 from bench.spec import BenchError, PlannedRun, RunConfig, Sweep
-from bench.sweep.cells import MAX_RUNS, MAX_VALUES, Cell, cells, count, values
+from bench.sweep.cells import MAX_RUNS, MAX_VALUES, Cell, cells, count, place, values
 from bench.sweep.check import Checker
 from bench.sweep.document import Where, read
 from bench.sweep.exclusion import Exclusion
 from bench.sweep.overrides import apply
 from bench.sweep.readable import readable
-from bench.sweep.sections import Reader, Sections, TooMany
+from bench.sweep.sections import Point, Reader, Sections, TooMany
 from bench.sweep.selection import selector
 
 
@@ -90,7 +90,7 @@ def _good(reader: Reader, sections: Sections, strict: bool) -> dict[str, RunConf
     whole, told = not reader.faults, 0
     check, id_of, exclusion = Checker(), names.id_reader(), Exclusion(sections.exclude)
     good: dict[str, RunConfig] = {}
-    first: dict[str, Cell] = {}
+    first: dict[str, Point] = {}
     for cell in cells(sections):
         config, wrong = check(cell)
         if exclusion.removes(cell, config):
@@ -98,8 +98,8 @@ def _good(reader: Reader, sections: Sections, strict: bool) -> dict[str, RunConf
         if config is not None:
             run_id = id_of(config)
             good[run_id] = config
-            if (twin := first.setdefault(run_id, cell)) is not cell:
-                _tell_twins(reader, twin, cell)
+            if (twin := first.setdefault(run_id, cell.point)) is not cell.point:
+                _tell_twins(reader, twin, cell.point)
         for error in wrong:
             if whole or error.key.partition(".")[0] in cell.raw:
                 reader.fault(_place(cell, error), error.problem, error.remedy)
@@ -122,9 +122,9 @@ def _place(cell: Cell, error: BenchError) -> Where:
     return where
 
 
-def _tell_twins(reader: Reader, twin: Cell, cell: Cell) -> None:
+def _tell_twins(reader: Reader, twin: Point, point: Point) -> None:
     """Two cells that are one run: counts would be wrong, so both are named."""
-    places = {setting.where for setting in twin.point}
-    where = next((s.where for s in cell.point if s.where not in places), cell.point[0].where)
-    problem = f"cells '{twin.place()}' and '{cell.place()}' are the same run"
+    places = {setting.where for setting in twin}
+    where = next((s.where for s in point if s.where not in places), point[0].where)
+    problem = f"cells '{place(twin)}' and '{place(point)}' are the same run"
     reader.fault(where, problem, "remove one of the two")

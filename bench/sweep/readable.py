@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import operator
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -10,6 +11,8 @@ from collections.abc import Iterator, Sequence
 from bench.spec import JSON, Component, Domain, RunConfig
 
 _OTHER = re.compile(r"[^a-z0-9._]+")
+_FIELDS = sorted(RunConfig.model_fields)
+_values = operator.itemgetter(*_FIELDS)
 _DOMAINS = ("source", "target", "evaluate_on")
 
 
@@ -20,13 +23,10 @@ def readable(configs: Sequence[RunConfig], ids: Sequence[str]) -> list[str]:
     that still do (values that read alike) carry their id.
     """
     names = [_short(config) for config in configs]
+    known: Leaves = {}
     for group in _shared(names):
-        fields = _varying([configs[i] for i in group])
-        leaves = [dict(_leaves(configs[i], fields)) for i in group]
-        keys = sorted({key for leaf in leaves for key in leaf})
-        differ = [key for key in keys if len({leaf.get(key) for leaf in leaves}) > 1]
-        for i, leaf in zip(group, leaves, strict=True):
-            names[i] += "".join(f"-{key}={leaf[key]}" for key in differ if key in leaf)
+        for i, addition in zip(group, _differences([configs[i] for i in group], known), strict=True):
+            names[i] += addition
     for group in _shared(names):
         for i in group:
             names[i] += "-" + ids[i]
@@ -46,24 +46,37 @@ def _shared(names: Sequence[str]) -> Iterator[list[int]]:
     return (group for group in groups.values() if len(group) > 1)
 
 
-def _varying(configs: Sequence[RunConfig]) -> list[str]:
-    """The fields that are not one object in all of `configs`; a domain reads otherwise under another dataset too."""
-    found = [key for key in RunConfig.model_fields if len({id(config.__dict__[key]) for config in configs}) > 1]
-    return [*found, *_DOMAINS] if "dataset" in found else found
+Leaves = dict[tuple[str, tuple[int, str]], dict[str, str]]
+"""(field, (id of its value, dataset)) -> what the field says, so that an object is put into words once."""
 
 
-def _leaves(config: RunConfig, fields: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """(dotted key, value as a word) of all that `fields` say; a component's own name under its kind."""
-    for key in fields:
-        value = getattr(config, key)
-        if isinstance(value, Component):
-            yield key, _slug(value.name)
-            yield from ((f"{key}.{option}", _word(inner)) for option, inner in value.options.items())
-        elif key in _DOMAINS:
-            domains = (value,) if isinstance(value, str) else value or ()
-            yield key, "+".join(_slug(_domain(domain, config.dataset.name)) for domain in domains) or "none"
-        else:
-            yield key, _word(value)
+def _differences(configs: Sequence[RunConfig], known: Leaves) -> list[str]:
+    """For each configuration `-key=value` of all in which they are not alike, sorted by key."""
+    additions = [""] * len(configs)
+    homes = [config.dataset.name for config in configs]  # a domain reads otherwise under another dataset
+    for field, ids in zip(_FIELDS, zip(*(map(id, _values(c.__dict__)) for c in configs), strict=True), strict=True):
+        if len(set(ids)) == len(set(homes)) == 1:
+            continue
+        objects = list(zip(ids, homes, strict=True))
+        first = dict(zip(objects, configs, strict=True))
+        leaves = {which: known.get((field, which)) or _leaves(config, field) for which, config in first.items()}
+        known |= {(field, which): leaf for which, leaf in leaves.items()}
+        keys = sorted({key for leaf in leaves.values() for key in leaf})
+        differ = [key for key in keys if len({leaf.get(key) for leaf in leaves.values()}) > 1]
+        told = {which: "".join(f"-{k}={leaf[k]}" for k in differ if k in leaf) for which, leaf in leaves.items()}
+        additions = [addition + told[which] for addition, which in zip(additions, objects, strict=True)]
+    return additions
+
+
+def _leaves(config: RunConfig, field: str) -> dict[str, str]:
+    """Dotted key -> value as a word, of all that a field says; a component's own name under its kind."""
+    value = getattr(config, field)
+    if isinstance(value, Component):
+        return {field: _slug(value.name), **{f"{field}.{key}": _word(inner) for key, inner in value.options.items()}}
+    if field in _DOMAINS:
+        domains = (value,) if isinstance(value, str) else value or ()
+        return {field: "+".join(_slug(_domain(domain, config.dataset.name)) for domain in domains) or "none"}
+    return {field: _word(value)}
 
 
 @functools.lru_cache(maxsize=256)

@@ -1,31 +1,21 @@
-"""Records <-> results/: one immutable file per record, read back with every fault named and nothing hidden by it.
-
-    results/runs/r-<16 hex>[.a<n>].json (+ .images.npz)   what this machine ran; attempt n > 1 after --rerun
-    results/costs/<device>/<utc>_<digest>.json            one file per measurement
-    results/sweeps/<name>.json                            what each sweep planned: tables show what has not run
-    results/reference/{runs,costs,sweeps}/                the same, shipped with the project; shown, never reused
-    .bench/runs/<id>/                                     beside results/: checkpoints, pictures, log, failure.json
-
-A record file holds one top-level key per line, sorted, and the sha256 of its canonical JSON: the digest survives
-another line-ending or layout, and not another value.
-"""
+"""The results folder: records written once, read back with every fault named and nothing hidden by it."""
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import io
-import json
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from bench.spec import SCHEMA, BenchError, CostRecord, ExitCode, Failure, RunRecord, Sweep, canonical_json
+from bench.spec import BenchError, CostRecord, ExitCode, Failure, RunConfig, RunRecord, Spelling, Sweep
+from bench.store.files import canonical, commit, digest, dump, layout, parse, replace
+from bench.store.memory import Memory, mark, settled
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,13 +35,17 @@ class Stored(Generic[R]):
 
 @dataclass(frozen=True, kw_only=True)
 class Contents:
-    """All that a results folder holds; `problems` names each file that could not be read."""
+    """All that a results folder holds; `problems` names each file that could not be read.
+
+    `work` is the folder for what may be remembered of it, None where nothing may.
+    """
 
     runs: tuple[Stored[RunRecord], ...] = ()
     costs: tuple[Stored[CostRecord], ...] = ()
     sweeps: tuple[tuple[Sweep, str], ...] = ()
     failures: tuple[Failure, ...] = ()
     problems: tuple[BenchError, ...] = field(default=(), repr=False)
+    work: Path | None = None
 
 
 class Store:
@@ -112,7 +106,7 @@ class Store:
 
     def save_sweep(self, sweep: Sweep) -> None:
         """Remember what a sweep planned; unchanged plans are not rewritten."""
-        path, content = self.root / "sweeps" / f"{sweep.name}.json", dump(sweep)
+        path, content = self.root / "sweeps" / f"{sweep.name}.json", dump_sweep(sweep)
         if not (path.exists() and path.read_bytes() == content):
             replace(path, content)
 
@@ -135,75 +129,58 @@ class Store:
             sweeps=tuple(sweeps),
             failures=tuple(failures),
             problems=tuple(problems),
+            work=self.work,
         )
 
     def costs(self) -> tuple[Stored[CostRecord], ...]:
         """The cost records of this machine that can be read."""
         return tuple(_stored(CostRecord, self.root / "costs", "*/*.json", "local", []))
 
-    def finished(self, run_ids: set[str]) -> dict[str, Any]:
-        """run id -> stored configuration (as JSON) of the newest attempt on this machine; reference runs never count.
+    def agreement(self, configs: Mapping[str, RunConfig]) -> dict[str, bool]:
+        """run id -> whether its newest record holds this configuration exactly; runs without a record are left out.
 
-        Only names and configurations are looked at, so that a finished sweep of ten thousand runs costs about a second.
-        Raises BenchError for a record that cannot be read: running it again could hide a result.
+        Records of this machine only: reference runs never count.  Ten thousand records are not read again for this:
+        `.bench/configs.json` remembers their configurations' digests.  Raises BenchError for a record that cannot be
+        read, because running it again could hide a result.
         """
-        newest: dict[str, tuple[int, Path]] = {}
+        memory, spell, agree = Memory(self.work / "configs.json"), Spelling(_plain), {}
+        for run_id, item in self._newest(configs).items():
+            config, stat = configs[run_id], item.stat(follow_symlinks=False)
+            known = memory.recall(item.name, mark(stat))
+            agree[run_id] = known is not None and known == digest(spell(config))
+            if not agree[run_id]:
+                stored = parse(Path(item.path))["config"]
+                agree[run_id] = stored == _plain(config)
+                if known is None and settled(stat):
+                    memory.learn(item.name, mark(stat), digest(canonical(stored)))
+        memory.save()
+        return agree
+
+    def _newest(self, run_ids: Collection[str]) -> dict[str, os.DirEntry[str]]:
+        """run id -> the file of its last attempt on this machine."""
+        newest: dict[str, tuple[int, os.DirEntry[str]]] = {}
         with contextlib.suppress(FileNotFoundError):
             for item in os.scandir(self.root / "runs"):
                 stem, dot, attempt = item.name.removesuffix(".json").partition(".a")
                 if item.name.endswith(".json") and stem in run_ids:
                     number = int(attempt) if dot and attempt.isdigit() else 1
-                    newest[stem] = max(newest.get(stem, (0, Path())), (number, Path(item.path)))
-        return {run: parse(path)["config"] for run, (_, path) in newest.items()}
+                    if stem not in newest or number > newest[stem][0]:
+                        newest[stem] = number, item
+        return {run_id: item for run_id, (_, item) in newest.items()}
 
 
-# ------------------------------------------------------------------ files
+def _plain(config: RunConfig) -> dict[str, Any]:
+    return config.model_dump(mode="json")
 
 
-def dump(record: BaseModel) -> bytes:
-    """The file content of a record: one sorted top-level key per line, with the digest of the canonical JSON."""
-    plain = record.model_dump(mode="json")
-    plain["sha256"] = _digest(plain)
-    lines = (json.dumps(k) + ":" + canonical_json(plain[k]).decode() for k in sorted(plain))
-    return ("{\n" + ",\n".join(lines) + "\n}\n").encode()
-
-
-def _digest(plain: dict[str, Any]) -> str:
-    return hashlib.sha256(canonical_json({k: v for k, v in plain.items() if k != "sha256"})).hexdigest()
-
-
-def parse(path: Path) -> dict[str, Any]:
-    """The checked JSON object in `path`, without its digest; raises BenchError naming the file and what to do."""
-
-    def refuse(problem: str, remedy: str = "restore it from a copy, or move it away to run it again") -> BenchError:
-        return BenchError(problem, remedy=remedy, file=path, code=ExitCode.STORE)
-
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) != len(pairs):
-            raise ValueError("a key stands twice")
-        return found
-
-    def no_constant(text: str) -> None:
-        raise ValueError(f"{text} is no number")
-
-    try:
-        if path.is_symlink():
-            raise refuse("is a symbolic link, and records are plain files", "replace it by the file itself")
-        plain = json.loads(path.read_bytes(), object_pairs_hook=unique, parse_constant=no_constant)
-    except OSError as error:
-        raise refuse(f"cannot be read ({error.strerror})") from None
-    except (ValueError, RecursionError) as error:
-        raise refuse(f"is no valid record ({str(error).partition(chr(10))[0]})") from None
-    if not isinstance(plain, dict) or "sha256" not in plain:
-        raise refuse("is no record (no sha256)")
-    newer = plain.get("schema_number", SCHEMA)
-    if isinstance(newer, int) and newer > SCHEMA:
-        raise refuse(f"has schema {newer}, newer than this program's {SCHEMA}", "update bench")
-    if plain["sha256"] != _digest(plain):
-        raise refuse("was changed after it was written (sha256 does not match)")
-    del plain["sha256"]
-    return plain
+def dump_sweep(sweep: Sweep) -> bytes:
+    """`dump(sweep)`, faster: its runs are made of the same few parts."""
+    spell = Spelling(_plain)
+    runs = (
+        f'{{"config":{spell(r.config)},"name":{canonical(r.name)},"run_id":{canonical(r.run_id)}}}' for r in sweep.runs
+    )
+    rest = {key: canonical(value) for key, value in sweep.model_dump(mode="json", exclude={"runs"}).items()}
+    return layout({**rest, "runs": f"[{','.join(runs)}]"})
 
 
 M = TypeVar("M", bound=BaseModel)
@@ -225,60 +202,3 @@ def _stored(kind: type[R], folder: Path, pattern: str, origin: Any, problems: li
     for path, record in _each(kind, folder, pattern, problems):
         attempt = path.name.removesuffix(".json").partition(".a")[2]
         yield Stored(record, path, origin, int(attempt) if attempt.isdigit() else 1)
-
-
-def _written(path: Path, content: bytes) -> Path:
-    """A durable temporary file beside `path` that holds `content`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.parent / f".{path.name}.{os.getpid()}.tmp"
-    temporary.unlink(missing_ok=True)
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
-    try:
-        rest = memoryview(content)
-        while rest:  # one os.write may be short without an error (quota, file size limit)
-            rest = rest[os.write(handle, rest) :]
-        os.fsync(handle)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    finally:
-        os.close(handle)
-    return temporary
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-@contextlib.contextmanager
-def _named(path: Path) -> Iterator[None]:
-    """A failing disk or a missing permission, as one line that names the path."""
-    try:
-        yield
-    except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-        remedy = "free some space and start again: finished runs are kept" if full else "check the path"
-        problem = f"cannot be written ({error.strerror})"
-        raise BenchError(problem, remedy=remedy, file=path, code=ExitCode.ENVIRONMENT) from None
-
-
-def commit(path: Path, content: bytes) -> None:
-    """Create `path` with `content`, durably and never over an existing file; a kill leaves all of it or nothing."""
-    with _named(path):
-        temporary = _written(path, content)
-        try:
-            os.link(temporary, path)
-        finally:
-            temporary.unlink()
-        _sync_folder(path.parent)
-
-
-def replace(path: Path, content: bytes) -> None:
-    """Put `content` at `path`, durably; a kill leaves the old content or the new."""
-    with _named(path):
-        os.replace(_written(path, content), path)
-        _sync_folder(path.parent)
