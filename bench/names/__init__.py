@@ -152,11 +152,32 @@ def build(kind: str, component: Component, *args: Any) -> Any:
     return load(entry(kind, full.name).build)(*args, **full.options)
 
 
-def dataset_info(name: str) -> DatasetInfo:
-    """The facts of a dataset: `INFO` of the module that holds its builder, read without importing it where possible."""
-    module = entry("dataset", name).build.partition(":")[0]
-    info: DatasetInfo = source.dataset_info(module) or load(module + ":INFO")
-    return info
+def dataset_info(dataset: str | Component) -> DatasetInfo:
+    """The facts of a dataset; of a Component, with the options that decide its classes or domains.
+
+    They are `INFO` of the module that holds its builder, read without importing it where possible, or what the module's
+    `facts(**options)` says.
+    """
+    part = Component(name=dataset) if isinstance(dataset, str) else dataset
+    module = entry("dataset", part.name).build.partition(":")[0]
+    if isinstance(dataset, str) or not source.defines(module, "facts"):
+        info: DatasetInfo = source.dataset_info(module) or load(module + ":INFO")
+        return info
+    wanted = {arg.arg for arg in source.signature(module + ":facts").kwonlyargs}
+    facts: DatasetInfo = load(module + ":facts")(**{k: v for k, v in part.options.items() if k in wanted})
+    return facts
+
+
+def dataset_of(home: Component, domain: Domain) -> Component:
+    """The dataset of `domain`: `home` with its options, or another one with its defaults.
+
+    The choice of a class list (`classes`) holds for every dataset of a run that offers one.
+    """
+    if domain.dataset == home.name:
+        return home
+    shared = home.options.get("classes")
+    takes = shared is not None and "classes" in options("dataset", domain.dataset)
+    return Component(name=domain.dataset, options={"classes": shared} if takes else {})
 
 
 # ------------------------------------------------------------------ whole configurations
@@ -174,19 +195,20 @@ def resolve_config(config: RunConfig) -> RunConfig:
         full[kind] = _keyed(kind, kind, getattr(config, kind))
     full["augment"] = tuple(_keyed("augment", f"augment.{i}", c) for i, c in enumerate(config.augment))
     home = config.dataset.name
-    full["source"] = _domain(config.source, home, "source")
-    full["target"] = None if config.target is None else _domain(config.target, home, "target")
-    full["evaluate_on"] = tuple(_domain(d, home, f"evaluate_on.{i}") for i, d in enumerate(config.evaluate_on))
+    own: Component = full["dataset"]
+    full["source"] = _domain(config.source, own, "source")
+    full["target"] = None if config.target is None else _domain(config.target, own, "target")
+    full["evaluate_on"] = tuple(_domain(d, own, f"evaluate_on.{i}") for i, d in enumerate(config.evaluate_on))
     for i, domain in enumerate(full["evaluate_on"]):
         if domain in full["evaluate_on"][:i]:
             raise BenchError(f"{domain} is listed twice", remedy="keep one of the two", key=f"evaluate_on.{i}")
-    classes = dataset_info(home).class_names
+    classes = dataset_info(own).class_names
     for key in ("source", "target", *(f"evaluate_on.{i}" for i in range(len(config.evaluate_on)))):
         other = full[key] if key in full else full["evaluate_on"][int(key.partition(".")[2])]
-        if other is not None and dataset_info(Domain.parse(other).dataset).class_names != classes:
-            theirs = dataset_info(Domain.parse(other).dataset)
+        theirs = classes if other is None else _info(own, Domain.parse(other)).class_names
+        if theirs != classes:
             raise BenchError(
-                f"{other} has {theirs.num_classes} classes that are not the {len(classes)} of {home}",
+                f"{other} has {len(theirs)} classes that are not the {len(classes)} of {home}",
                 remedy=f"use a domain of {home}, or of a dataset with the same classes",
                 key=key,
             )
@@ -201,10 +223,15 @@ def _keyed(kind: str, key: str, component: Component) -> Component:
         raise
 
 
-def _domain(text: str, home: str, key: str) -> str:
-    domain = Domain.parse(text, home)
+def _info(home: Component, domain: Domain) -> DatasetInfo:
+    other = dataset_of(home, domain)
+    return dataset_info(other if other is home else resolve("dataset", other))
+
+
+def _domain(text: str, home: Component, key: str) -> str:
+    domain = Domain.parse(text, home.name)
     try:
-        known = dataset_info(domain.dataset).domains
+        known = _info(home, domain).domains
     except BenchError as error:
         error.key = key  # it says `dataset`, but the name was written here
         raise

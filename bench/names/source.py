@@ -28,6 +28,11 @@ def function(path: str) -> ast.FunctionDef | ast.ClassDef:
     raise BenchError(f"{module} defines no function '{attribute}'")
 
 
+def defines(module: str, name: str) -> bool:
+    """Whether the module has a function `name`."""
+    return any(isinstance(node, ast.FunctionDef) and node.name == name for node in module_tree(module).body)
+
+
 def signature(path: str) -> ast.arguments:
     node = function(path)
     if isinstance(node, ast.FunctionDef):

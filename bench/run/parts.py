@@ -15,7 +15,7 @@ from bench.batches import Transform, crop_size, steps_per_epoch
 from bench.methods.method import Method
 from bench.models.segmodel import SegModel
 from bench.run.place import Place
-from bench.spec import BenchError, Component, Dataset, Domain, RunConfig
+from bench.spec import BenchError, Dataset, Domain, RunConfig
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Parts:
 
 def build_parts(config: RunConfig, device: torch.device) -> Parts:
     """Build everything a run steps with; weights are drawn from `config.seed` on the CPU, then moved."""
-    classes = names.dataset_info(config.dataset.name).num_classes
+    classes = names.dataset_info(config.dataset).num_classes
     torch.manual_seed(config.seed)
     model: SegModel = names.build("model", config.model, classes).to(device)
     model.autocast_dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(config.precision)
@@ -49,9 +49,9 @@ def build_parts(config: RunConfig, device: torch.device) -> Parts:
 
 
 def open_dataset(config: RunConfig, domain: str, split: str, data_root: Path | None) -> Dataset:
-    """The dataset of `domain` (`dataset/domain`); the run's options apply to its own dataset, defaults to another."""
+    """The images of `domain` (`dataset/domain`) in `split`; see `bench.names.dataset_of` for the options it gets."""
     where = Domain.parse(domain)
-    component = config.dataset if where.dataset == config.dataset.name else Component(name=where.dataset)
+    component = names.dataset_of(config.dataset, where)
     root = data_root / where.dataset if data_root is not None else None
     dataset: Dataset = names.build("dataset", component, root, where.name, split)
     return dataset

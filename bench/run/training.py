@@ -67,7 +67,7 @@ class Run:
         self.planned, self.config, self.place = planned, planned.config, place
         self.device = torch.device(place.device)
         self.folder = place.store.run_folder(planned.run_id)
-        self.info = names.dataset_info(self.config.dataset.name)
+        self.info = names.dataset_info(self.config.dataset)
         self.journal = Journal()
         self.digests: dict[str, str] = {}
 
