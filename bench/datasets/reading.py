@@ -1,18 +1,18 @@
 """One image or mask file -> a uint8 array, or a BenchError that names the file.
 
-Pillow's own `open` accepts some sixty formats, and warns about huge images instead of refusing them; here two decoders
-are called by name, and the size in the header is judged before a pixel is decoded.  (torchvision's reader is no choice:
-a damaged PNG can kill the process.)
+Pillow's own `open` accepts some sixty formats, and warns about huge images instead of refusing them; here three
+decoders are called by name, and the size in the header is judged before a pixel is decoded.  (torchvision's reader is
+no choice: a damaged PNG can kill the process.)
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from PIL import ImageFile, JpegImagePlugin, PngImagePlugin
+from PIL import ImageFile, JpegImagePlugin, PngImagePlugin, TiffImagePlugin
 
 from bench.spec import IGNORE, BenchError, ExitCode
 
@@ -22,6 +22,8 @@ MAX_PIXELS = 64 * 2**20
 _DECODERS: dict[bytes, type[ImageFile.ImageFile]] = {
     b"\x89PNG\r\n\x1a\n": PngImagePlugin.PngImageFile,
     b"\xff\xd8\xff": JpegImagePlugin.JpegImageFile,
+    b"II*\0": TiffImagePlugin.TiffImageFile,
+    b"MM\0*": TiffImagePlugin.TiffImageFile,
 }
 _UNKNOWN = 254  # marks a value on disk that has no label; never a label itself
 
@@ -40,7 +42,7 @@ def label_table(codes: Mapping[int, int]) -> np.ndarray:
 
 def read_image(path: Path) -> np.ndarray:
     """The photo as uint8 (H, W, 3) RGB; raises BenchError naming the file."""
-    with _decoding(path) as image:
+    with decoding(path) as image:
         if image.mode not in ("RGB", "RGBA", "L"):
             raise data_error(f"a photo of mode '{image.mode}' is not 8-bit colour", path, "save it as 8-bit RGB")
         return np.array(image if image.mode == "RGB" else image.convert("RGB"))
@@ -51,24 +53,40 @@ def read_labels(path: Path, table: np.ndarray, size: tuple[int, int]) -> np.ndar
 
     Raises BenchError naming the file, and the value where one is not in `table`.
     """
-    with _decoding(path) as image:
-        if image.mode not in ("L", "P"):
-            raise data_error(
-                f"a mask of mode '{image.mode}' does not hold one byte a pixel", path, "labels are 8-bit class numbers"
-            )
+    return to_labels(read_mask(path, size), table, path)
+
+
+def read_mask(
+    path: Path,
+    size: tuple[int, int],
+    modes: tuple[str, ...] = ("L", "P"),
+    remedy: str = "labels are 8-bit class numbers",
+) -> np.ndarray:
+    """The mask as it is on disk, uint8 (H, W) or (H, W, channels), where (H, W) = `size`.
+
+    Raises BenchError naming the file, with `remedy` for one of another Pillow mode than `modes`.
+    """
+    with decoding(path) as image:
+        if image.mode not in modes:
+            wanted = "one byte a pixel" if "L" in modes else " or ".join(modes)
+            raise data_error(f"a mask of mode '{image.mode}' does not hold {wanted}", path, remedy)
         if (image.height, image.width) != size:
             raise data_error(
                 f"the mask is {image.width}x{image.height} pixels, its photo {size[1]}x{size[0]}",
                 path,
                 "restore the pair from the original archive",
             )
-        values = np.array(image)
+        return np.array(image)
+
+
+def to_labels(values: np.ndarray, table: np.ndarray, path: Path, remedy: str = "") -> np.ndarray:
+    """Values on disk -> labels by `table`; raises BenchError naming the file `path` and a value that has no label."""
     labels: np.ndarray = table[values]
     unknown = labels == _UNKNOWN
     if unknown.any():
         worst = int(values[unknown][0])
         known = ", ".join(str(v) for v in np.flatnonzero(table != _UNKNOWN))
-        raise data_error(f"label {worst} in {int(unknown.sum())} pixels is none of {known}", path)
+        raise data_error(f"label {worst} in {int(unknown.sum())} pixels is none of {known}", path, remedy)
     return labels
 
 
@@ -78,20 +96,26 @@ def no_labels(image: np.ndarray) -> np.ndarray:
 
 
 @contextmanager
-def _decoding(path: Path) -> Iterator[ImageFile.ImageFile]:
-    """The fully decoded image; whatever a decoder raises on damaged bytes becomes one BenchError."""
+def decoding(
+    path: Path, before: Callable[[ImageFile.ImageFile], None] = lambda image: None
+) -> Iterator[ImageFile.ImageFile]:
+    """The fully decoded image; whatever a decoder raises on damaged bytes becomes one BenchError.
+
+    `before` sees it when its header is read and no pixel is.
+    """
     try:
         with path.open("rb") as file:
             head = file.read(8)
             file.seek(0)
             decoder = next((d for magic, d in _DECODERS.items() if head.startswith(magic)), None)
             if decoder is None:
-                raise data_error("neither a PNG nor a JPEG" if head else "the file is empty", path)
+                raise data_error("neither a PNG nor a JPEG nor a TIFF" if head else "the file is empty", path)
             with decoder(file) as image:
                 if image.width * image.height > MAX_PIXELS:
                     raise data_error(
                         f"{image.width}x{image.height} pixels are more than {MAX_PIXELS >> 20} megapixels", path
                     )
+                before(image)
                 image.load()
                 yield image
     except (BenchError, MemoryError):

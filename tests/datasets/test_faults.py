@@ -93,7 +93,7 @@ PLANTED: dict[Callable[[Path, Path], Path], str] = {
     truncated_photo: "truncated",
     empty_photo: "empty",
     same_stem_twice: "same name",
-    text_for_photo: "neither a PNG nor a JPEG",
+    text_for_photo: "neither a PNG nor a JPEG nor a TIFF",
     folder_for_mask: "no mask",
 }
 
