@@ -119,19 +119,24 @@ def natural(text: str) -> tuple[list[str | int], str]:
     return [int(part) if i % 2 else part for i, part in enumerate(parts)], text
 
 
-def samples(images: Sequence[Path], masks: Sequence[Path]) -> tuple[Sample, ...]:
-    """Photos and masks joined by stem; raises BenchError for the first that stands alone, with the number of others."""
-    by_stem = {path.stem: path for path in masks}
-    lonely = [path for path in images if path.stem not in by_stem]
-    photos = {path.stem for path in images}
-    orphans = [path for path in masks if path.stem not in photos]
+def stem(path: Path) -> str:
+    """The file's name without its suffix: what a photo and its mask share in most datasets."""
+    return path.stem
+
+
+def samples(images: Sequence[Path], masks: Sequence[Path], name: Callable[[Path], str] = stem) -> tuple[Sample, ...]:
+    """Photos and masks joined by `name`; raises BenchError for the first that stands alone, and counts the others."""
+    by_name = {name(path): path for path in masks}
+    lonely = [path for path in images if name(path) not in by_name]
+    photos = {name(path) for path in images}
+    orphans = [path for path in masks if name(path) not in photos]
     for alone, lacks in ((lonely, "mask"), (orphans, "photo")):
         if alone:
             more = f" (and {len(alone) - 1} more)" if len(alone) > 1 else ""
             raise data_error(f"no {lacks} belongs to this file{more}", alone[0], "restore it, or remove this file")
-    return tuple(Sample(path.stem, path, by_stem[path.stem]) for path in images)
+    return tuple(Sample(name(path), path, by_name[name(path)]) for path in images)
 
 
-def unlabelled(images: Sequence[Path]) -> tuple[Sample, ...]:
+def unlabelled(images: Sequence[Path], name: Callable[[Path], str] = stem) -> tuple[Sample, ...]:
     """Photos whose masks are never opened."""
-    return tuple(Sample(path.stem, path, None) for path in images)
+    return tuple(Sample(name(path), path, None) for path in images)
