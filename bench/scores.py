@@ -7,8 +7,9 @@ number (often by five points and more) and is not offered.  No torch here; numpy
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -155,16 +156,45 @@ def bootstrap_interval(
         raise ValueError(f"level {level} must lie between 0 and 1, and samples {samples} be at least 1")
     if groups is not None:
         counts = _by_group(counts, groups)
-    n, classes = counts.shape[:2]
-    if n < 2:
-        return Interval(low=None, high=None, level=level, n=n, samples=0)
-    sums = _resampled_sums(counts.reshape(n, -1).astype(np.float64), samples, np.random.default_rng(seed))
-    drawn = (statistic(total.reshape(classes, classes)) for chunk in sums for total in chunk)
-    values = [value for value in drawn if value is not None]
-    if not values:
+    n = len(counts)
+    values = _resampled(counts, statistic, samples, seed) if n >= 2 else ()
+    if not len(values):
         return Interval(low=None, high=None, level=level, n=n, samples=0)
     low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2]).tolist()
     return Interval(low=low, high=high, level=level, n=n, samples=len(values))
+
+
+def _resampled(
+    counts: NDArray[Any], statistic: Callable[[Confusion], float | None], samples: int, seed: int
+) -> Sequence[float] | NDArray[np.float64]:
+    """The statistic of each resample of (N, K, K) counts in which it exists."""
+    import numpy as np
+
+    n, classes = counts.shape[:2]
+    if statistic is miou and counts.size and counts.min() >= 0:
+        hits = counts.diagonal(axis1=1, axis2=2)
+        unions = counts.sum(1) + counts.sum(2) - hits
+        flat = np.concatenate([hits, unions], axis=1).astype(np.float64)
+        return np.concatenate([_mious(sums) for sums in _resampled_sums(flat, samples, seed)])
+    sums = _resampled_sums(counts.reshape(n, -1).astype(np.float64), samples, seed)
+    drawn = (statistic(total.reshape(classes, classes)) for chunk in sums for total in chunk.astype(np.int64))
+    return [value for value in drawn if value is not None]
+
+
+def _mious(sums: NDArray[Any]) -> NDArray[np.float64]:
+    """(S, 2K) hits and unions per class -> `miou` of each row that has one, to the last bit."""
+    import numpy as np
+
+    hits, unions = np.split(sums.T, 2)
+    present = (unions > 0).sum(0)
+    ious = np.divide(hits, unions, out=np.zeros(hits.shape), where=unions > 0)
+    total, lost = np.zeros(len(sums)), np.zeros(len(sums))
+    for one in ious:  # Knuth's two-sum keeps what each addition rounds off, as fsum does
+        before, total = total, total + one
+        added = total - before
+        lost += (before - (total - added)) + (one - added)
+    found: NDArray[np.float64] = (total + lost)[present > 0] / present[present > 0]
+    return found
 
 
 def _by_group(counts: NDArray[Any], groups: Sequence[Hashable]) -> NDArray[Any]:
@@ -179,20 +209,33 @@ def _by_group(counts: NDArray[Any], groups: Sequence[Hashable]) -> NDArray[Any]:
     return summed
 
 
-def _resampled_sums(flat: NDArray[Any], samples: int, rng: np.random.Generator) -> Any:
-    """(N, C) counts -> chunks (S, C) int64 of sums over N rows drawn with replacement.
+def _resampled_sums(flat: NDArray[Any], samples: int, seed: int) -> Iterator[NDArray[np.float64]]:
+    """(N, C) counts -> chunks (S, C) of whole sums over N rows drawn with replacement.
 
     How often each row was drawn, times the counts: one float64 matrix product, exact as sums are far below 2**53.
     """
-    import numpy as np
-
     n = len(flat)
     chunk = max(1, CHUNK // max(flat.shape))
+    drawn = _drawn_once(n, samples, seed) if chunk >= samples else _drawn(n, samples, seed, chunk)
+    for weights in drawn:
+        yield weights @ flat
+
+
+@functools.lru_cache(maxsize=2)
+def _drawn_once(n: int, samples: int, seed: int) -> list[NDArray[np.float64]]:
+    """Kept, because a report asks thousands of times for splits of one size."""
+    return list(_drawn(n, samples, seed, samples))
+
+
+def _drawn(n: int, samples: int, seed: int, chunk: int) -> Iterator[NDArray[np.float64]]:
+    """Chunks (S, N): how often each of N rows is drawn in each resample."""
+    import numpy as np
+
+    rng = np.random.default_rng(seed)
     for start in range(0, samples, chunk):
         size = min(chunk, samples - start)
         drawn = rng.integers(n, size=(size, n)) + n * np.arange(size)[:, None]
-        weights = np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n)
-        yield (weights.astype(np.float64) @ flat).astype(np.int64)
+        yield np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n).astype(np.float64)
 
 
 def _margins(confusion: Confusion) -> tuple[list[int], list[int], list[int]]:

@@ -27,7 +27,6 @@ WIDTH, GAP, LINE, SWATCH = 360, 12, 24, 16
 """Pixels: one picture, the space between two, one line of text, one square of the legend."""
 
 INK, PAPER, HATCH = (32, 32, 32), (255, 255, 255), (130, 130, 130)
-COLUMNS = ("image", "label", "prediction")
 
 
 def panels(path: Path, rows: Sequence[Panel], info: DatasetInfo) -> None:
@@ -36,23 +35,44 @@ def panels(path: Path, rows: Sequence[Panel], info: DatasetInfo) -> None:
     A row is (title, image uint8 (H, W, 3), labels uint8 (h, w), prediction uint8 (h, w)); sizes may differ, labels and
     predictions are scaled without mixing classes.  Void is black with grey hatching; so is any label without a class.
     """
+    pictures = [(title, _side_by_side(image, (labels, guess), info)) for title, image, labels, guess in rows]
+    _sheet(path, [[picture] for picture in pictures], ("image", "label", "prediction"), info)
+
+
+def contact_sheet(path: Path, samples: Sequence[Sample], info: DatasetInfo, *, pairs: int = 2) -> None:
+    """Write images beside their coloured labels, `pairs` of them in a row, with a legend of the classes of `info`.
+
+    A sample is (title, image uint8 (H, W, 3), labels uint8 (h, w)).
+    """
+    pictures = [(title, _side_by_side(image, (labels,), info)) for title, image, labels in samples]
+    rows = [pictures[first : first + pairs] for first in range(0, len(pictures), pairs)]
+    _sheet(path, rows, ("image", "label") * min(pairs, len(pictures)), info)
+
+
+def _sheet(
+    path: Path, rows: Sequence[Sequence[tuple[str, Sequence[Image]]]], columns: Sequence[str], info: DatasetInfo
+) -> None:
+    """Rows of titled groups of pictures, each WIDTH wide, under the names of the columns and above the legend."""
     from PIL import Image, ImageDraw, ImageFont
 
     font = ImageFont.load_default(15)
-    pictures = [(title, _three(image, labels, guess, info)) for title, image, labels, guess in rows]
-    legend = _legend([*enumerate(info.class_names), (IGNORE, "void (not scored)")], font)
-    width = GAP + 3 * (WIDTH + GAP)
-    top = GAP + LINE
-    height = top + sum(LINE + three[0].height + GAP for _, three in pictures) + LINE * len(legend) + GAP
+    width = GAP + len(columns) * (WIDTH + GAP)
+    legend = _legend([*enumerate(info.class_names), (IGNORE, "void (not scored)")], font, width)
+    heights = [max(picture.height for _, group in row for picture in group) for row in rows]
+    height = GAP + LINE + sum(LINE + tallest + GAP for tallest in heights) + LINE * len(legend) + GAP
     sheet = Image.new("RGB", (width, height), PAPER)
     draw = ImageDraw.Draw(sheet)
-    for column, name in enumerate(COLUMNS):
+    for column, name in enumerate(columns):
         draw.text((GAP + column * (WIDTH + GAP), GAP), name, INK, font)
-    for title, three in pictures:
-        draw.text((GAP, top), _fitting(title, font, width - 2 * GAP), INK, font)
-        for column, picture in enumerate(three):
-            sheet.paste(picture, (GAP + column * (WIDTH + GAP), top + LINE))
-        top += LINE + three[0].height + GAP
+    top = GAP + LINE
+    for row, tallest in zip(rows, heights, strict=True):
+        left = GAP
+        for title, group in row:
+            draw.text((left, top), _fitting(title, font, len(group) * (WIDTH + GAP) - GAP), INK, font)
+            for picture in group:
+                sheet.paste(picture, (left, top + LINE))
+                left += WIDTH + GAP
+        top += LINE + tallest + GAP
     for number, line in enumerate(legend):
         _draw_legend(sheet, draw, line, top + number * LINE, info, font)
     buffer = io.BytesIO()
@@ -60,15 +80,15 @@ def panels(path: Path, rows: Sequence[Panel], info: DatasetInfo) -> None:
     replace(path, buffer.getvalue())
 
 
-def _three(image: np.ndarray, labels: np.ndarray, guess: np.ndarray, info: DatasetInfo) -> tuple[Image, Image, Image]:
-    """The three pictures of a row, all WIDTH wide and as high as the labels' shape asks for."""
+def _side_by_side(image: np.ndarray, maps: Sequence[np.ndarray], info: DatasetInfo) -> list[Image]:
+    """The photo and its coloured label maps, all WIDTH wide and as high as the labels' shape asks for."""
     from PIL import Image
 
-    size = (WIDTH, max(1, round(WIDTH * labels.shape[0] / labels.shape[1])))
+    size = (WIDTH, max(1, round(WIDTH * maps[0].shape[0] / maps[0].shape[1])))
     # Small pictures stay sharp: smoothing would show detail that the network never saw.
     way = Image.Resampling.LANCZOS if image.shape[1] > WIDTH else Image.Resampling.NEAREST
     photo = Image.fromarray(np.ascontiguousarray(image)).resize(size, way)
-    return photo, painted(labels, size, info), painted(guess, size, info)
+    return [photo, *(painted(labels, size, info) for labels in maps)]
 
 
 def painted(labels: np.ndarray, size: tuple[int, int], info: DatasetInfo) -> Image:
@@ -94,14 +114,14 @@ def _fitting(text: str, font: Font, width: float) -> str:
     return text
 
 
-def _legend(classes: Sequence[tuple[int, str]], font: Font) -> list[list[tuple[int, str, int]]]:
+def _legend(classes: Sequence[tuple[int, str]], font: Font, width: int) -> list[list[tuple[int, str, int]]]:
     """Lines of (class, name, left edge) that fit below the pictures."""
     lines: list[list[tuple[int, str, int]]] = [[]]
     left = GAP
     for number, name in classes:
         name = _fitting(name, font, WIDTH)
         step = SWATCH + 6 + round(font.getlength(name)) + 2 * GAP
-        if lines[-1] and left + step > GAP + 3 * (WIDTH + GAP):
+        if lines[-1] and left + step > width:
             lines.append([])
             left = GAP
         lines[-1].append((number, name, left))

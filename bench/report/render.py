@@ -11,7 +11,7 @@ from pathlib import PurePath
 
 from bench.report import classes, costs, leaderboard, models
 from bench.report.markdown import code, escape
-from bench.report.rows import Board, boards
+from bench.report.rows import ENOUGH_STEPS, Board, boards
 from bench.store import Contents
 
 LEGEND = (
@@ -20,8 +20,8 @@ LEGEND = (
     "[low, high] is the 95 % bootstrap interval over images; ± is the standard deviation (n-1) over the row's seeds.",
     "`place` gives the range that a row's interval leaves open: rows whose ranges meet cannot be told apart. A row of "
     "several seeds has the interval that encloses those of its seeds. A row without counts per image is `not ranked`.",
-    "`demonstration`: the run saw fewer images than its source split holds; it shows that the run works and is never "
-    "ranked.",
+    f"`demonstration`: the run made fewer than {ENOUGH_STEPS} updates, or saw fewer images than its source split "
+    "holds; it shows that the run works and is never ranked.",
     "`gap` is the mIoU (%) on the source domain minus the mean over the other domains.",
     "`measured` says whether the project ships the figure (reference) or this machine made it, on which device, at "
     "which commit; + marks uncommitted changes. `runs` names the records.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,10 +15,16 @@ from bench import scores
 from bench.cost.statistics import std
 from bench.report import wording
 from bench.spec import Counts, RunRecord, printable
-from bench.store import Stored
+from bench.store import Memory, Stored
 
 if TYPE_CHECKING:
     import numpy as np
+
+Bounds = dict[str, tuple[float | None, float | None]]
+"""Domain -> low and high end of its 95 % interval, None for a single image."""
+
+METHOD = 1
+"""Raised whenever `bootstrap_interval` gives other bounds for the same counts: remembered ones no longer hold then."""
 
 HEADER_BYTES, MAX_BYTES = 4096, 2**28
 """An array file is its counts and a header below the first; 5 million images of 7 classes fit into the second."""
@@ -42,15 +49,19 @@ class Cell:
 
 
 class Result:
-    """A stored run, its scores worked out on demand."""
+    """A stored run, its scores worked out on demand; `memory` may know its intervals."""
 
-    def __init__(self, stored: Stored[RunRecord]) -> None:
-        self.stored, self.record = stored, stored.record
+    def __init__(self, stored: Stored[RunRecord], memory: Memory | None = None) -> None:
+        self.stored, self.record, self.memory = stored, stored.record, memory or Memory()
+
+    def measure(self) -> None:
+        """Work out now what takes long."""
+        _ = self._measured
 
     @property
     def problem(self) -> str:
         """Why its counts per image are not used, or ''."""
-        return self._images[1]
+        return self._measured[1]
 
     def cell(self, domain: str) -> Cell | None:
         """The mIoU of one domain; None where the record holds no usable counts for it."""
@@ -64,13 +75,11 @@ class Result:
 
     @cached_property
     def _cells(self) -> dict[str, Cell]:
-        images, classes, found = self._images[0], len(self.record.classes), {}
+        bounds, classes, found = self._measured[0], len(self.record.classes), {}
         for domain, every in self.scores.items():
-            if every.miou is None:
-                continue
-            interval = scores.bootstrap_interval(images[domain]) if domain in images else None
-            low, high = (None, None) if interval is None else (interval.low, interval.high)
-            found[domain] = Cell(value=every.miou, low=low, high=high, counted=(every.present,), classes=classes)
+            if every.miou is not None:
+                low, high = bounds.get(domain, (None, None))
+                found[domain] = Cell(value=every.miou, low=low, high=high, counted=(every.present,), classes=classes)
         return found
 
     def _confusion(self, domain: str) -> Counts | None:
@@ -94,8 +103,8 @@ class Result:
     # -------------------------------------------------------------- counts per image
 
     @cached_property
-    def _images(self) -> tuple[dict[str, np.ndarray], str]:
-        """(domain -> counts (N, K, K), ''), or ({}, why the file is not used); a file that is not there is no fault."""
+    def _measured(self) -> tuple[Bounds, str]:
+        """(domain -> interval, ''), or ({}, why the file is not used); a file that is not there is no fault."""
         record, path = self.record, self.stored.path.with_suffix(".images.npz")
         if record.images_file is None:
             return {}, ""
@@ -105,30 +114,59 @@ class Result:
             content = path.read_bytes()
             if hashlib.sha256(content).hexdigest() != record.images_sha256:
                 raise ValueError("its sha256 is not the record's")
-            return {d: self._array(content, d) for d in self.scores}, ""
+            return self._remembered(content), ""
         except FileNotFoundError:
             return {}, ""
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError) as error:
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
             # One line without a path: the same bytes on any machine.
             reason = error.strerror if isinstance(error, OSError) else str(error).partition("\n")[0]
             return {}, f"{record.run_id}: {path.name} is not used ({printable(str(reason), limit=120)})"
 
-    def _array(self, content: bytes, domain: str) -> np.ndarray:
-        import numpy as np
+    def _remembered(self, content: bytes) -> Bounds:
+        """The intervals of these counts: those learnt under all that decides them, or worked out now."""
+        r, name = self.record, f"{self.stored.origin} {self.stored.path.name}"
+        deciding = [METHOD, r.images_sha256, r.images_scored, r.confusion, len(r.classes), list(self.scores)]
+        mark = hashlib.sha256(wording.key_of(deciding).encode()).hexdigest()
+        known = self.memory.recall(name, mark)
+        if _are_bounds(known, [d for d, every in self.scores.items() if every.miou is not None]):
+            return {domain: (low, high) for domain, (low, high) in known.items()}
+        found = self._bounds(content)
+        self.memory.learn(name, mark, found)
+        return found
 
-        name, k = domain.replace("/", "."), len(self.record.classes)
-        expected = (self.record.images_scored.get(domain, 0), k, k)
+    def _bounds(self, content: bytes) -> Bounds:
+        """Domain -> interval, worked out; raises for counts that are not the record's."""
+        found: Bounds = {}
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            size = archive.getinfo(f"{name}.npy").file_size
+            for domain, every in self.scores.items():
+                counts = self._array(archive, domain)
+                if every.miou is not None:
+                    interval = scores.bootstrap_interval(counts)
+                    found[domain] = interval.low, interval.high
+        return found
+
+    def _array(self, archive: zipfile.ZipFile, domain: str) -> np.ndarray:
+        from numpy.lib.format import read_array
+
+        name, k = f"{domain.replace('/', '.')}.npy", len(self.record.classes)
+        expected = (self.record.images_scored.get(domain, 0), k, k)
+        size = archive.getinfo(name).file_size
         if size > min(8 * expected[0] * k * k + HEADER_BYTES, MAX_BYTES):  # a small file may unpack to anything
             raise ValueError(f"{domain} is larger than its counts")
-        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            counts = arrays[name]
+        counts: np.ndarray = read_array(io.BytesIO(archive.read(name)), allow_pickle=False)
         if counts.shape != expected or counts.dtype.kind not in "iu" or not expected[0]:
             raise ValueError(f"{domain} holds {counts.dtype} {counts.shape}, not counts of {expected}")
         if counts.min() < 0 or counts.sum(axis=0).tolist() != [list(row) for row in self.record.confusion[domain]]:
             raise ValueError(f"the images of {domain} do not add up to the record's counts")
-        return counts  # type: ignore[no-any-return]
+        return counts
+
+
+def _are_bounds(known: object, domains: list[str]) -> bool:
+    """Whether `known` is two numbers, or two None, for each of `domains`."""
+    if not isinstance(known, dict) or set(known) != set(domains):
+        return False
+    kinds = [[type(bound) for bound in pair] if isinstance(pair, list) else [] for pair in known.values()]
+    return all(kind in ([float, float], [type(None)] * 2) for kind in kinds)
 
 
 def mean_cell(cells: Sequence[Cell | None]) -> Cell | None:

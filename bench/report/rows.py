@@ -1,8 +1,8 @@
 """What a results folder holds -> the rows of its tables: runs that differ in the seed only are one row, and what was
 planned and has no record is a row that says so.
 
-A row that saw fewer images than its source split holds is a `demonstration`: it shows that a run works, not how good
-a method is, and is never ranked (`images_seen < source_images`, both counted by the run itself).
+A row of fewer than ENOUGH_STEPS updates, or of fewer images seen than its source split holds, is a `demonstration`:
+it shows that a run works, not how good a method is, and is never ranked.
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ from typing import Literal
 from bench.report import wording
 from bench.report.results import Cell, Result, mean_cell, merged
 from bench.spec import Component, Failure, RunConfig, RunRecord, Sweep, printable
-from bench.store import Contents, Stored
+from bench.store import Contents, Memory, Stored
+
+ENOUGH_STEPS = 500
+"""Updates below which a network from random weights has hardly left its start, however small its source split is."""
 
 Origin = Literal["local", "reference"]
 State = Literal["finished", "demonstration", "planned", "failed", "diverged", "oom", "interrupted"]
@@ -94,8 +97,7 @@ class _Item:
 
 def boards(contents: Contents) -> list[Board]:
     """Every table that the folder gives, in the order of sweep name, dataset and evaluated domains."""
-    newest = _newest(contents.runs)
-    results = {place: Result(stored) for place, stored in newest.items()}
+    results = _results(contents)
     failures = {f.run_id: f for f in sorted(contents.failures, key=lambda f: (f.finished_utc, f.reason))}
     found: list[Board] = []
     for sweep, plans in _sweeps(contents).items():
@@ -109,6 +111,16 @@ def boards(contents: Contents) -> list[Board]:
 def _newest(runs: Iterable[Stored[RunRecord]]) -> dict[tuple[str, str], Stored[RunRecord]]:
     """(run id, origin) -> the last attempt."""
     return {(s.record.run_id, s.origin): s for s in sorted(runs, key=lambda s: s.attempt)}
+
+
+def _results(contents: Contents) -> dict[tuple[str, str], Result]:
+    """(run id, origin) -> the scores of its last attempt; what takes long is worked out now and remembered."""
+    memory = Memory(contents.work / "intervals.json" if contents.work else None)
+    results = {place: Result(stored, memory) for place, stored in _newest(contents.runs).items()}
+    for result in results.values():
+        result.measure()
+    memory.save()
+    return results
 
 
 def _sweeps(contents: Contents) -> dict[str, list[tuple[Sweep, Origin]]]:
@@ -147,7 +159,8 @@ def _items(
 
 def _finished(result: Result, order: tuple[int, str]) -> _Item:
     record = result.record
-    state: State = "demonstration" if record.images_seen < record.source_images else "finished"
+    short = record.steps < ENOUGH_STEPS or record.images_seen < record.source_images
+    state: State = "demonstration" if short else "finished"
     return _Item(record.config, state, "", result.stored.origin, _named(result.stored), result, order)
 
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from bench import names
-from bench.spec import BenchError, Component, Domain, Size, canonical_json
+from bench.spec import BenchError, Component, Domain, Size
+from bench.store import canonical
 
 T = TypeVar("T")
 ORIGINS: dict[str, str] = {"local": "this machine", "reference": "reference"}
@@ -14,7 +15,7 @@ ORIGINS: dict[str, str] = {"local": "this machine", "reference": "reference"}
 
 def key_of(value: Any) -> str:
     """One text per JSON value, for sorting and grouping."""
-    return canonical_json(value).decode()
+    return canonical(value)
 
 
 def distinct(values: Iterable[T]) -> list[T]:

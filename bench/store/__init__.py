@@ -12,7 +12,8 @@ files    JSON <-> a file with its digest; durable writing
 memory   what is remembered of files
 """
 
-from bench.store.files import commit, dump, parse, replace
+from bench.store.files import canonical, commit, dump, parse, replace
 from bench.store.folder import Contents, Store, Stored
+from bench.store.memory import Memory
 
-__all__ = ["Contents", "Store", "Stored", "commit", "dump", "parse", "replace"]
+__all__ = ["Contents", "Memory", "Store", "Stored", "canonical", "commit", "dump", "parse", "replace"]

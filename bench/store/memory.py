@@ -29,14 +29,16 @@ class Memory:
     """Name -> (mark, value) in `file`, for values that anybody can work out again.
 
     A value is given back only for the mark under which it was learnt.  The file is written where its folder is there
-    already, and only when something was learnt; that it cannot be read or written is no fault.
+    already, and only when something was learnt; that it cannot be read or written is no fault.  Without a file it
+    forgets everything.
     """
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path | None = None) -> None:
         self.file, self.changed = file, False
         self.entries: dict[str, Any] = {}
-        with contextlib.suppress(BenchError):
-            self.entries = parse(file)
+        if file is not None:
+            with contextlib.suppress(BenchError):
+                self.entries = parse(file)
 
     def recall(self, name: str, mark: str) -> Any:
         """The value of `name`, or None."""
@@ -49,6 +51,6 @@ class Memory:
 
     def save(self) -> None:
         """Write what was learnt."""
-        if self.changed and self.file.parent.is_dir():
+        if self.changed and self.file is not None and self.file.parent.is_dir():
             with contextlib.suppress(BenchError):
                 replace(self.file, layout({name: canonical(entry) for name, entry in self.entries.items()}))

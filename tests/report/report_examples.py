@@ -54,7 +54,7 @@ def config(**changes: Any) -> RunConfig:
         "scheduler": Component(name="poly", options={"power": 0.9}),
         "crop_px": (96, 96),
         "batch_size": 4,
-        "steps": 100,
+        "steps": 600,
     }
     return RunConfig(**{**plain, **changes})
 
@@ -76,11 +76,11 @@ def record(number: int, **changes: Any) -> RunRecord:
         "classes": CLASSES,
         "confusion": {d: plain_counts(counts(r, number)) for d, r in zip(own.evaluate_on, right, strict=False)},
         "images_scored": dict.fromkeys(own.evaluate_on, 8),
-        "history": History(steps=(50, 100), losses={"cross_entropy": (1.5, 0.5)}, lr=(0.01, 0.001)),
-        "evaluations": (Evaluation(step=100, split="val", confusion={"landcover/urban": plain_counts(counts(0.8))}),),
-        "chosen_step": 100,
-        "steps": 100,
-        "images_seen": 400,
+        "history": History(steps=(300, 600), losses={"cross_entropy": (1.5, 0.5)}, lr=(0.01, 0.001)),
+        "evaluations": (Evaluation(step=600, split="val", confusion={"landcover/urban": plain_counts(counts(0.8))}),),
+        "chosen_step": 600,
+        "steps": 600,
+        "images_seen": 2400,
         "source_images": 200,
         "seconds": {"train": 12.5},
         "memory_bytes": {"peak": None},
@@ -202,7 +202,7 @@ def example(folder: Path) -> Contents:
         failure(7, config=configs[7]),
         failure(8, config=configs[8], state="diverged", reason="loss is not finite at step 7"),
         failure(9, config=configs[9], state="oom", reason="batch 4 at (96, 96)"),
-        failure(11, config=configs[11], state="interrupted", reason="stopped after step 50 of 100"),
+        failure(11, config=configs[11], state="interrupted", reason="stopped after step 50 of 600"),
     )
     gpu = cost(device="Example GPU", measured_utc="2026-11-20T10:00:00Z", latency_flags=("std over 10 % of mean",))
     refused = cost(model=UNET, latency=None, latency_refused="faster than the card can multiply", fvcore_total=None)
