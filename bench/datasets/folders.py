@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import itertools
 import os
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from types import FunctionType
 
 import numpy as np
 
@@ -74,9 +76,7 @@ class FolderDataset:
         whole = hashlib.sha256(type(self).__qualname__.encode())
         for field in dataclasses.fields(self):
             if field.name != "samples":
-                value = getattr(self, field.name)
-                plain = value.tobytes() if isinstance(value, np.ndarray) else _spelled(value).encode()
-                whole.update(f"\0{field.name}\0".encode() + plain)
+                whole.update(f"\0{field.name}\0".encode() + _spelled(getattr(self, field.name)))
         return whole.hexdigest()
 
     def digest(self, known: Iterable[tuple[bytes, ...]] | None = None) -> str:
@@ -93,9 +93,16 @@ class FolderDataset:
         return whole.hexdigest()
 
 
-def _spelled(value: object) -> str:
-    """`repr`, of functions their name: the place in memory that `repr` gives differs between processes."""
-    return value.__qualname__ if callable(value) and hasattr(value, "__qualname__") else repr(value)
+def _spelled(value: object) -> bytes:
+    """`repr` that is the same in every process: arrays by their bytes, functions by their name, not by their place."""
+    if isinstance(value, np.ndarray):
+        return value.tobytes()
+    if isinstance(value, functools.partial):
+        parts = (value.func, *value.args, *itertools.chain(*sorted(value.keywords.items())))
+        return b"\0".join(map(_spelled, parts))
+    if isinstance(value, FunctionType):
+        return f"{value.__module__}.{value.__qualname__}".encode()
+    return repr(value).encode("utf-8", "backslashreplace")
 
 
 def _file_digest(path: Path) -> bytes:
