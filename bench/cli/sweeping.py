@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from bench.cli.console import print_table
-from bench.spec import BenchError, ExitCode, Failure, PlannedRun, RunRecord, Sweep
+from bench.spec import BenchError, ExitCode
 
 if TYPE_CHECKING:
     from bench.plan import Plan
     from bench.run.place import Place
+    from bench.spec import Failure, PlannedRun, RunRecord, Sweep
     from bench.store import Store
 
 Select = Annotated[
@@ -183,6 +184,7 @@ def _run(
 
     from bench.cli.progress import display, duration
     from bench.executors.inline import inline
+    from bench.spec import Failure, RunRecord
 
     wish, before, measured = Wish(), time.monotonic(), 0
     ended: list[RunRecord | Failure] = []

@@ -1,4 +1,4 @@
-"""Images with labels and predictions -> panels.png.  Pillow and numpy only."""
+"""Images with labels and predictions -> one PNG with a legend.  Pillow and numpy only."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.report.curves import curves
 from bench.spec import IGNORE, DatasetInfo, printable
 from bench.store import replace
 
@@ -20,8 +19,7 @@ if TYPE_CHECKING:
 
     Font = FreeTypeFont | ImageFont
     Panel = tuple[str, np.ndarray, np.ndarray, np.ndarray]
-
-__all__ = ["curves", "panels"]
+    Sample = tuple[str, np.ndarray, np.ndarray]
 
 WIDTH, GAP, LINE, SWATCH = 360, 12, 24, 16
 """Pixels: one picture, the space between two, one line of text, one square of the legend."""

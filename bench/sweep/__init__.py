@@ -12,5 +12,6 @@ of `zip` go together, both are crossed with `seeds`; `exclude` takes cells out o
 """
 
 from bench.sweep.load import load_sweep, problems
+from bench.sweep.overrides import option_values
 
-__all__ = ["load_sweep", "problems"]
+__all__ = ["load_sweep", "option_values", "problems"]

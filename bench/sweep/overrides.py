@@ -35,6 +35,17 @@ def apply(sections: Sections, overrides: Sequence[str], reader: Reader) -> Secti
     return sections
 
 
+def option_values(settings: Sequence[str]) -> dict[str, JSON]:
+    """`key=value` texts -> a component's options, values spelled as in a sweep file.  Raises BenchError."""
+    found: dict[str, JSON] = {}
+    for text in settings:
+        key, equals, written = text.partition("=")
+        if not equals:
+            raise BenchError(f"'{text}' has no `=`", remedy="write --set key=value", key="--set")
+        found[key.strip()] = _value(key, written.strip())
+    return found
+
+
 def _value(key: str, text: str) -> JSON:
     if text[:1] in ("[", "{", '"', "'"):
         return parse(text).plain()

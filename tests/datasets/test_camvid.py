@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from bench.datasets.camvid import INFO, camvid
-from bench.datasets.checking import faults
+from bench.datasets.checking import faults_of
 from bench.spec import IGNORE, BenchError, ExitCode
 
 
@@ -143,7 +143,7 @@ def test_real_class_shares_of_one_drive(real_camvid):
     shares = 100 * counts[:11] / counts[:11].sum()
     for found, told in zip(shares, SEQ05VD, strict=True):
         assert found == pytest.approx(told, abs=0.055 if told > 1.45 else 0.0055)
-    assert faults(camvid(real_camvid, "dusk", "val")) == []
+    assert faults_of(camvid(real_camvid, "dusk", "val")) == []
 
 
 def test_real_dusk_is_darker_than_day(real_camvid):

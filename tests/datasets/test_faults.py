@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from bench.datasets.camvid import camvid
-from bench.datasets.checking import faults
+from bench.datasets.checking import faults_of
 from bench.datasets.loveda import loveda
 from bench.datasets.reading import MAX_PIXELS, label_table, read_image, read_labels
 from bench.spec import BenchError, ExitCode
@@ -100,7 +100,7 @@ PLANTED: dict[Callable[[Path, Path], Path], str] = {
 
 def found(build: Callable[[], object]) -> list[BenchError]:
     try:
-        return faults(build())  # type: ignore[arg-type]
+        return faults_of(build())  # type: ignore[arg-type]
     except BenchError as error:
         return [error]
 
@@ -124,8 +124,8 @@ def test_all_faults_are_listed_up_to_the_limit(loveda_root):
     for number in (2, 9, 10):
         (loveda_root / "Train" / "Urban" / "images_png" / f"{number}.png").write_bytes(b"")
     dataset = loveda(loveda_root, "urban", "train")
-    assert [Path(str(error.file)).stem for error in faults(dataset)] == ["2", "9", "10"]
-    assert len(faults(dataset, limit=2)) == 2
+    assert [Path(str(error.file)).stem for error in faults_of(dataset)] == ["2", "9", "10"]
+    assert len(faults_of(dataset, limit=2)) == 2
 
 
 def test_the_first_lonely_file_counts_the_others(loveda_root):

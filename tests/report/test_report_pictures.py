@@ -10,7 +10,8 @@ from PIL import Image
 from report_examples import counts, plain_counts
 
 from bench.report import curves as drawing
-from bench.report.pictures import GAP, LINE, WIDTH, curves, painted, panels
+from bench.report.curves import curves
+from bench.report.pictures import GAP, LINE, WIDTH, painted, panels
 from bench.spec import IGNORE, DatasetInfo, Evaluation, History
 
 RED, BLUE = (200, 0, 0), (0, 0, 200)

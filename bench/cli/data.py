@@ -1,0 +1,237 @@
+"""`bench data`: what data there is, whether it is whole, and what it looks like."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from bench.cli.console import is_live, make_console, print_table
+from bench.cli.sweeping import DataRoot, print_json
+from bench.spec import BenchError, Component, Dataset, DatasetInfo, ExitCode
+
+if TYPE_CHECKING:
+    from bench.datasets.statistics import Tally
+
+app = typer.Typer(help="List, check, measure and look at datasets.", no_args_is_help=True, rich_markup_mode=None)
+
+SPLITS = ("train", "val", "test")
+
+Name = Annotated[str, typer.Argument(metavar="DATASET[/DOMAIN]", help="A dataset, or one domain of it.")]
+Option = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="An option of the dataset; repeatable.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+Picture = Annotated[Path | None, typer.Option("--picture", metavar="FILE", help="Also draw this PNG.")]
+
+
+class Asked:
+    """A dataset as asked for on the command line: its facts, its domains, its splits that can be opened."""
+
+    def __init__(self, name: str, settings: list[str] | None, data_root: Path | None) -> None:
+        from bench import names
+        from bench.sweep import option_values
+
+        dataset, _, domain = name.partition("/")
+        self.component = names.resolve("dataset", Component(name=dataset, options=option_values(settings or [])))
+        self.info: DatasetInfo = names.dataset_info(self.component)
+        if domain and domain not in self.info.domains:
+            remedy = names.near(domain, self.info.domains)
+            raise BenchError(f"{dataset} has no domain '{domain}'", remedy=remedy, key=name)
+        self.domains = (domain,) if domain else self.info.domains
+        self.root = data_root / dataset if data_root is not None else None
+
+    def open(self, domain: str, split: str) -> Dataset:
+        from bench import names
+
+        dataset: Dataset = names.build("dataset", self.component, self.root, domain, split)
+        return dataset
+
+    def all(self, splits: tuple[str, ...] = SPLITS) -> Iterator[Dataset]:
+        """Every domain and split, images that stand in two splits of a domain once."""
+        for domain in self.domains:
+            for split in splits:
+                yield self.open(domain, split)
+
+
+@contextmanager
+def counting(what: str, total: int | None) -> Iterator[Callable[[], None]]:
+    """A bar on stderr that advances at each call; silent without a terminal."""
+    if not is_live(sys.stderr):
+        yield lambda: None
+        return
+    from rich.progress import Progress
+
+    with Progress(console=make_console(sys.stderr), transient=True) as bars:
+        task = bars.add_task(what, total=total)
+        yield lambda: bars.advance(task)
+
+
+def workers() -> int:
+    return min(8, os.cpu_count() or 1)
+
+
+@app.command("list")
+def list_datasets(data_root: DataRoot = None, as_json: Json = False) -> int:
+    """Show every dataset with its domains, and how many images of each split are here."""
+    from bench import names
+
+    rows, documents = [], []
+    for name in names.names("dataset"):
+        info = names.dataset_info(name)
+        found = _found(name, data_root)
+        rows.append((name, " ".join(info.domains[:6]), str(info.num_classes), found, info.licence))
+        documents.append({"name": name, "domains": info.domains, "classes": info.class_names, "found": found})
+    if as_json:
+        print_json({"datasets": documents, "data_root": str(data_root) if data_root else None})
+    else:
+        print_table(("dataset", "domains", "classes", "here", "licence"), rows, right=(2,))
+        if data_root is None:
+            print("no data folder is set: BENCH_DATA or --data-root names the folder that holds each dataset's folder")
+    return ExitCode.OK
+
+
+def _found(name: str, data_root: Path | None) -> str:
+    try:
+        asked = Asked(name, None, data_root)
+        if not asked.info.needs_files:
+            return "drawn by the program"
+        if asked.root is None or not asked.root.is_dir():
+            return "no"
+        return f"{sum(len(dataset) for dataset in asked.all())} images"
+    except BenchError as error:
+        return f"not whole: {error.problem}"
+
+
+@app.command()
+def check(
+    name: Name,
+    option: Option = None,
+    data_root: DataRoot = None,
+    limit: Annotated[int, typer.Option(help="How many faults to list at most.")] = 20,
+    as_json: Json = False,
+) -> int:
+    """Read every image and label and list all that is wrong, each by its file."""
+    from bench.datasets.checking import check_all
+
+    asked = Asked(name, option, data_root)
+    with counting("checking", None) as tick:
+        report = check_all(asked.open, asked.domains, (*SPLITS, "target"), workers=workers(), limit=limit, tick=tick)
+    if as_json:
+        print_json({"dataset": name, "images": report.images, "faults": [str(fault) for fault in report.faults]})
+    else:
+        print_table(("domain", "split", "images"), [(d, s, str(n)) for d, s, n in report.images], right=(2,))
+    for fault in report.faults:
+        print("bench: error:", fault, file=sys.stderr)
+    if not as_json:
+        count = len(report.faults)
+        print(f"{name}: " + ("no fault" if not count else f"{count} faults" + (" or more" if count >= limit else "")))
+    return ExitCode.DATA if report.faults else ExitCode.OK
+
+
+@app.command()
+def stats(
+    name: Name,
+    by: Annotated[
+        Literal["domain", "split", "sequence"], typer.Option(help="What the images are grouped by.")
+    ] = "domain",
+    option: Option = None,
+    data_root: DataRoot = None,
+    picture: Picture = None,
+    as_json: Json = False,
+) -> int:
+    """Class shares of labelled pixels, class weights, colours and label shift, over train, val and test."""
+    from bench.datasets.statistics import tally
+
+    asked = Asked(name, option, data_root)
+    datasets = list(asked.all())
+    if by == "sequence" and not all(hasattr(d, "sequence") for d in datasets):
+        raise BenchError(f"{name} knows no sequences", remedy="use --by domain or --by split", key="--by")
+
+    def group(dataset: Dataset, index: int) -> str:
+        if by == "sequence":
+            return str(dataset.sequence(index))  # type: ignore[attr-defined]
+        return dataset.domain if by == "domain" else f"{dataset.domain}:{dataset.split}"
+
+    with counting("reading", sum(map(len, datasets))) as tick:
+        found = tally(datasets, group, workers=workers(), tick=tick)
+    if picture:
+        from bench.report.shares import shares
+
+        shares(picture, {key: value.shares.tolist() for key, value in found.items()}, asked.info.class_names)
+    if as_json:
+        print_json({"dataset": name, "by": by, "groups": {key: _plain(value) for key, value in found.items()}})
+        return ExitCode.OK
+    _print_stats(asked.info, found)
+    if picture:
+        print(f"picture: {picture}")
+    return ExitCode.OK
+
+
+def _plain(tally: Tally) -> dict[str, object]:
+    return {
+        "images": tally.images,
+        "pixels": tally.pixels.tolist(),
+        "void": tally.void,
+        "shares": tally.shares.tolist(),
+        "median_frequency": tally.median_frequency,
+        "mean": tally.mean.tolist(),
+        "std": tally.std.tolist(),
+    }
+
+
+def _print_stats(info: DatasetInfo, found: dict[str, Tally]) -> None:
+    from bench.datasets.statistics import jensen_shannon
+
+    groups = list(found)
+    header = ("share of labelled pixels (%)", *groups)
+    titles = [f"{k} {name}" for k, name in enumerate(info.class_names)]
+    rows = [(title, *(f"{100 * found[g].shares[k]:.2f}" for g in groups)) for k, title in enumerate(titles)]
+    rows.append(("void (of all pixels)", *(f"{100 * found[g].void_share:.2f}" for g in groups)))
+    rows.append(("images", *(str(found[g].images) for g in groups)))
+    for channel, title in enumerate(("red", "green", "blue")):
+        cells = (f"{found[g].mean[channel]:.1f} ± {found[g].std[channel]:.1f}" for g in groups)
+        rows.append((f"{title}, mean ± std over pixels", *cells))
+    print_table(header, rows, right=range(1, len(header)))
+    weights = [
+        (title, *("absent" if (w := found[g].median_frequency[k]) is None else f"{w:.3f}" for g in groups))
+        for k, title in enumerate(titles)
+    ]
+    print()
+    print_table(("median-frequency weight", *groups), weights, right=range(1, len(header)))
+    if len(groups) > 1:
+        shifts = [
+            (a, *("" if a == b else f"{jensen_shannon(found[a].shares, found[b].shares):.3f}" for b in groups))
+            for a in groups
+        ]
+        print()
+        print_table(("label shift (Jensen-Shannon, bits)", *groups), shifts, right=range(1, len(header)))
+
+
+@app.command()
+def show(
+    name: Name,
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The PNG to draw.")] = Path(
+        "contact_sheet.png"
+    ),
+    count: Annotated[int, typer.Option("-n", min=1, max=200, help="How many images of each domain.")] = 4,
+    split: Annotated[Literal["train", "val", "test"], typer.Option(help="Which split.")] = "train",
+    option: Option = None,
+    data_root: DataRoot = None,
+) -> int:
+    """Draw a contact sheet: images beside their coloured labels."""
+    from bench.report.pictures import contact_sheet
+
+    asked, samples = Asked(name, option, data_root), []
+    for dataset in asked.all((split,)):
+        n = min(count, len(dataset))
+        for index in (i * len(dataset) // n for i in range(n)):
+            samples.append((f"{dataset.domain} {dataset.image_name(index)}", *dataset.read(index)))
+    contact_sheet(out, samples, asked.info)
+    print(f"{out}: {len(samples)} images of {name}, {split}")
+    return ExitCode.OK

@@ -1,0 +1,129 @@
+"""`bench data`: what is here, what is wrong with it, what it holds, how it looks."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from bench.cli import run_command_line
+
+Data = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def data(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Data:
+    monkeypatch.setenv("BENCH_DATA", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        code = run_command_line(["data", *words])
+        return code, *capsys.readouterr()
+
+    return run
+
+
+def test_list_says_what_is_here(data: Data, camvid_root: Path) -> None:
+    code, out, _ = data("list", "--json")
+    found = {d["name"]: d["found"] for d in json.loads(out)["datasets"]}
+    assert code == 0
+    assert (found["landcover"], found["loveda"]) == ("drawn by the program", "no")
+    assert found["camvid"].endswith(" images")
+
+
+def test_a_whole_dataset_has_no_fault_and_twins_do_not_hide(data: Data, loveda_root: Path) -> None:
+    masks = list(loveda_root.rglob("images_png/*.png"))
+    for number, path in enumerate(masks):  # the fixture draws one colour per name: make every photo its own
+        Image.new("RGB", (8, 6), (number, 0, 0)).save(path)
+    assert data("check", "loveda")[0] == 0
+    shutil.copy(loveda_root / "Train/Urban/images_png/2.png", loveda_root / "Val/Rural/images_png/11.png")
+    code, out, err = data("check", "loveda")
+    assert code == 3
+    assert "1 faults" in out
+    assert err.count("bench: error: ") == 1
+    assert "Val/Rural/images_png/11.png: the same image as 2.png in urban:train" in err
+
+
+def test_check_lists_every_fault_once_with_its_file(data: Data, camvid_root: Path) -> None:
+    (camvid_root / "test" / "Seq05VD_f2.png").write_bytes(b"")
+    (camvid_root / "valannot" / "0016E5_1.png").write_bytes(b"<html>")
+    code, _, err = data("check", "camvid/day")
+    assert code == 3
+    assert "test/Seq05VD_f2.png: the file is empty" in err
+    assert "valannot/0016E5_1.png" in err
+    assert "Traceback" not in err
+
+
+def test_stats_by_domain_of_drawn_tiles(data: Data, tmp_path: Path) -> None:
+    words = ("stats", "landcover", "--set", "tile_px=32", "--set", "train_tiles=4", "--set", "val_tiles=2")
+    code, out, _ = data(*words, "--set", "test_tiles=2", "--json", "--picture", "shares.png")
+    groups = json.loads(out)["groups"]
+    assert code == 0
+    assert list(groups) == ["urban", "rural"]
+    for group in groups.values():
+        assert group["images"] == 8
+        assert sum(group["pixels"]) + group["void"] == 8 * 32 * 32
+        assert sum(group["shares"]) == pytest.approx(1)
+    assert Image.open(tmp_path / "shares.png").width > 100
+    code, out, _ = data(*words, "--set", "test_tiles=2", "--by", "split")
+    assert (code, "urban:train" in out, "label shift" in out) == (0, True, True)
+
+
+def test_show_draws_a_sheet(data: Data, tmp_path: Path) -> None:
+    code, out, _ = data("show", "landcover/rural", "-n", "3", "--set", "tile_px=32", "-o", "x.png")
+    assert (code, "x.png: 3 images" in out) == (0, True)
+    assert Image.open(tmp_path / "x.png").width > 1000
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("check", "camvd"), 2, "did you mean camvid"),
+        (("check", "camvid/dawn"), 2, "no domain 'dawn'"),
+        (("check", "landcover", "--set", "tile=3"), 2, "did you mean tile_px"),
+        (("check", "landcover", "--set", "tile_px"), 2, "--set key=value"),
+        (("stats", "landcover", "--by", "sequence", "--set", "train_tiles=1"), 2, "knows no sequences"),
+        (("stats", "camvid"), 3, "BENCH_DATA"),
+        (("show", "loveda"), 3, "BENCH_DATA"),
+    ],
+    ids=lambda v: " ".join(v) if isinstance(v, tuple) else "",
+)
+def test_bad_words_are_one_line(data: Data, words: tuple[str, ...], code: int, said: str) -> None:
+    got, _, err = data(*words)
+    assert (got, err.count("bench: error: "), said in err) == (code, 1, True), err
+
+
+def test_weights_and_shift_have_their_closed_forms() -> None:
+    import numpy as np
+
+    from bench.datasets.statistics import _tally, jensen_shannon
+
+    image = np.zeros((2, 4, 3), np.uint8)
+    image[0] = 10
+    one = _tally(image, np.array([[0, 0, 0, 1], [255, 255, 1, 1]], np.uint8), 3)
+    assert one.shares.tolist() == [0.5, 0.5, 0]
+    assert one.median_frequency == [1, 1, None]
+    assert (one.void_share, one.mean.tolist(), one.std.tolist()) == (0.25, [5] * 3, [5] * 3)
+    two = one + _tally(image, np.full((2, 4), 0, np.uint8), 3)
+    assert two.pixels.tolist() == [11, 3, 0]
+    assert two.median_frequency[:2] == pytest.approx(
+        [(11 / 16 + 3 / 8) / 2 / (11 / 16), (11 / 16 + 3 / 8) / 2 / (3 / 8)]
+    )
+    assert jensen_shannon(np.array([1.0, 0]), np.array([0, 1.0])) == 1
+    assert jensen_shannon(np.array([0.3, 0.7]), np.array([0.3, 0.7])) == 0
+
+
+@pytest.mark.slow
+def test_shares_of_the_real_drives_are_those_of_the_specification(data: Data, real_data: Path) -> None:
+    code, out, _ = data("stats", "camvid", "--by", "sequence", "--json", "--data-root", str(real_data))
+    assert code == 0
+    shares = {
+        name: [round(100 * s, 1) for s in group["shares"][:7]] for name, group in json.loads(out)["groups"].items()
+    }
+    assert shares["0001TP"][:6] == [21.5, 23.3, 0.9, 18.5, 5.0, 17.2]
+    assert shares["0006R0"][:6] == [21.0, 11.1, 1.1, 36.9, 2.4, 18.3] or shares["0006R0"][5] == 18.2
