@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+import bench.spec.values
 from bench.spec import BenchError, Component, Domain, RunConfig, canonical_json, printable, run_id
 
 BASE = {"model": "m", "dataset": "d", "source": "d/a", "evaluate_on": ("d/b",), "steps": 3}
@@ -78,3 +81,19 @@ def test_an_error_says_where_what_and_what_to_do() -> None:
     assert error.at(file="b.yaml", line=9, key="other") is error
     assert "a.yaml:3:5" in str(error)
     assert printable("\x1b[2J\u202e") == "\\x1b[2J\\u202e"
+
+
+def test_an_error_and_a_fact_need_no_pydantic() -> None:
+    code = "import sys; from bench.spec import {}; sys.exit('pydantic' in sys.modules)"
+    light, heavy = (
+        subprocess.run([sys.executable, "-c", code.format(names)], check=False).returncode
+        for names in ("BenchError, ExitCode, DatasetInfo, ModelSpec, printable", "BenchError, RunConfig")
+    )
+    assert (light, heavy) == (0, 1)
+
+
+def test_every_noun_is_there_and_nothing_else() -> None:
+    assert all(getattr(bench.spec, name) is not None for name in bench.spec.__all__)
+    with pytest.raises(ImportError):
+        from bench.spec import Nonsense  # noqa: F401
+    assert bench.spec.Component is bench.spec.values.Component

@@ -1,11 +1,18 @@
 """The nouns: what is asked for (RunConfig, Sweep) and what came back (RunRecord, CostRecord, Measurement)."""
 
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from bench.spec.errors import BenchError, ExitCode, printable
-from bench.spec.facts import Dataset, DatasetInfo, ModelSpec
-from bench.spec.identity import DEFAULTS, Spelling, canonical_json, run_id, run_id_reader
-from bench.spec.record import SCHEMA, CostRecord, Counts, Evaluation, Failure, History, Measurement, RunRecord
-from bench.spec.request import CostRequest, PlannedRun, RunConfig, Sweep
-from bench.spec.values import IGNORE, JSON, Component, Domain, Frozen, Size
+
+if TYPE_CHECKING:
+    from bench.spec.facts import Dataset, DatasetInfo, ModelSpec
+    from bench.spec.identity import DEFAULTS, Spelling, canonical_json, run_id, run_id_reader
+    from bench.spec.record import SCHEMA, CostRecord, Counts, Evaluation, Failure, History, Measurement, RunRecord
+    from bench.spec.request import CostRequest, PlannedRun, RunConfig, Sweep
+    from bench.spec.values import IGNORE, JSON, Component, Domain, Frozen, Size
 
 __all__ = [
     "DEFAULTS",
@@ -38,3 +45,13 @@ __all__ = [
     "run_id",
     "run_id_reader",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """All but the errors is loaded when first asked for: `bench --help` does without pydantic, half of its start."""
+    if name in __all__:
+        for module in ("facts", "values", "request", "identity", "record"):
+            found = importlib.import_module(f"bench.spec.{module}")
+            if hasattr(found, name):
+                return getattr(found, name)
+    raise AttributeError(f"module 'bench.spec' has no attribute '{name}'")

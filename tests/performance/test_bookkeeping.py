@@ -122,6 +122,11 @@ def told(capsys: pytest.CaptureFixture[str], what: str, folder: Path, ways: dict
 @pytest.mark.performance
 def test_help(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     told(capsys, "help", tmp_path, {"python -c pass": ("-c", "pass"), "bench --help": ("-m", "bench", "--help")})
+    loaded = (
+        "import sys; from bench.cli import run_command_line as run; run(['--help']); print('pydantic' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("False\n"), "pydantic is half of the start, and help has no use for it"
 
 
 @pytest.mark.performance
