@@ -2,6 +2,11 @@
 
 DATASETS = {
     "camvid": "bench.datasets.camvid:camvid",
+    "carla": "bench.datasets.carla:carla",
+    "folder": "bench.datasets.folder:folder",
     "landcover": "bench.datasets.landcover:landcover",
     "loveda": "bench.datasets.loveda:loveda",
+    "openearthmap": "bench.datasets.openearthmap:openearthmap",
+    "potsdam": "bench.datasets.potsdam:potsdam",
+    "vaihingen": "bench.datasets.vaihingen:vaihingen",
 }
