@@ -1,8 +1,8 @@
 """Class lists of street scenes, and which class each code on disk means, as data.
 
-Lists      `cityscapes19` is the benchmark's own (Cordts et al., CVPR 2016, arXiv 1604.01685).  `cityscapes16` leaves out
-           terrain, truck and train, which SYNTHIA does not show; `cityscapes13` also wall, fence and pole.  The order is
-           kept.
+Lists      `cityscapes19` is the benchmark's own (Cordts et al., CVPR 2016, arXiv 1604.01685).  `cityscapes16` leaves
+           out terrain, truck and train, which SYNTHIA does not show; `cityscapes13` also wall, fence and pole.  The
+           order is kept.
 Maps       Every code that can occur in a file is written down with what its publisher calls it, so that a forgotten one
            is an error and never a silent void.  The class is one of the 19, or VOID.
 Dropped    A class that a shorter list leaves out becomes IGNORE: its pixels are neither learned nor scored.  Averaging
@@ -11,7 +11,7 @@ Dropped    A class that a shorter list leaves out becomes IGNORE: its pixels are
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -92,7 +92,7 @@ class ClassMap:
 
         Raises BenchError naming codes without a meaning, codes that cannot occur, and words that are no class.
         """
-        faults = {
+        faults: dict[str, Sequence[object]] = {
             "misses code": sorted(self.on_disk - self.named.keys()),
             "has a meaning for the impossible code": sorted(self.named.keys() - self.on_disk),
             "leads to the unknown class": sorted({to for _, to in self.named.values()} - {*PALETTE, VOID}),

@@ -1,4 +1,4 @@
-"""Class maps: every code that can occur has a meaning, each meaning is a class or void, the facts are the known ones."""
+"""Class maps: every code that can occur has a meaning, each meaning is a class or void."""
 
 from __future__ import annotations
 
