@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from bench import names
-from bench.spec import JSON, BenchError, Component, Domain, RunConfig
+from bench.spec import JSON, BenchError, Component, DatasetInfo, Domain, RunConfig
 from bench.sweep.cells import Cell, flat
 from bench.sweep.sections import COMPONENTS, Point
 from bench.sweep.wording import coerced, wording
@@ -75,8 +75,9 @@ def _with_targets(raw: dict[str, JSON]) -> dict[str, JSON]:
         return raw
     dataset = raw.get("dataset")
     try:
-        domains = names.dataset_info(str(dataset.get("name"))).domains if isinstance(dataset, dict) else ("unknown",)
-    except BenchError:
+        part = names.resolve("dataset", Component.model_validate(dataset))
+        domains = names.dataset_info(part).domains
+    except (ValidationError, BenchError):
         domains = ("unknown",)  # what is wrong with the dataset is a fault of its own
     return {**raw, "evaluate_on": list(domains)}
 
@@ -132,12 +133,16 @@ def _component(kind: str, key: str, value: JSON) -> Iterator[BenchError]:
             del rest[option]
 
 
+def _home(config: RunConfig) -> DatasetInfo:
+    return names.dataset_info(names.resolve("dataset", config.dataset))
+
+
 def _domains(raw: dict[str, JSON]) -> Iterator[BenchError]:
     """The first faults of domains, one after the other: a faulty one is put aside to find the next."""
     asked = {key: _plain(key, raw[key]) for key in ("dataset", *_DOMAINS) if key in raw}
     try:
         config = RunConfig.model_validate({"model": names.names("model")[0], "steps": 1, **asked})
-        good = str(Domain(config.dataset.name, names.dataset_info(config.dataset.name).domains[0]))
+        good = str(Domain(config.dataset.name, _home(config).domains[0]))
     except (ValidationError, BenchError):
         return  # told already
     listed = dict(enumerate(config.evaluate_on))
