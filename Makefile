@@ -12,8 +12,7 @@ BENCH := $(VENV)/bin/bench
 
 .PHONY: all test check lock performance peers clean
 all: $(VENV)/.ok
-	$(BENCH) sweep sweeps/urban_rural.yaml
-	$(BENCH) report
+	$(BENCH) sweep sweeps/urban_rural.yaml; code=$$?; $(BENCH) report && exit $$code  # a failed run stands in the tables
 
 test: $(VENV)/.ok check
 	$(VENV)/bin/python -m pytest
