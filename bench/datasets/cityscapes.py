@@ -24,7 +24,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from bench.datasets.class_maps import CITYSCAPES_IDS, CITYSCAPES_TRAIN_IDS, CLASS_LISTS, Classes, palette
+from bench.datasets.class_maps import CITYSCAPES_IDS, CITYSCAPES_TRAIN_IDS, Classes, facts_of
 from bench.datasets.drives import (
     DriveDataset,
     check_kept_back,
@@ -54,22 +54,37 @@ _PHOTO, _IDS, _TRAIN_IDS = "_leftImg8bit", "_gtFine_labelIds", "_gtFine_labelTra
 _NAME = without(_PHOTO, _IDS, _TRAIN_IDS)
 
 
+# fmt: off
+INFO = DatasetInfo(
+    name="cityscapes",
+    label="Cityscapes",
+    domains=(
+        "all", "aachen", "augsburg", "bad-honnef", "bamberg", "bayreuth", "berlin", "bielefeld", "bochum", "bonn",
+        "bremen", "cologne", "darmstadt", "dortmund", "dresden", "duisburg", "dusseldorf", "erfurt", "erlangen",
+        "frankfurt", "freiburg", "hamburg", "hanover", "heidelberg", "heilbronn", "jena", "karlsruhe",
+        "konigswinter", "konstanz", "krefeld", "leverkusen", "lindau", "mainz", "mannheim", "monchengladbach",
+        "muhlheim-ruhr", "munich", "munster", "nuremberg", "oberhausen", "saarbrucken", "schweinfurt", "strasbourg",
+        "stuttgart", "troisdorf", "tubingen", "ulm", "weimar", "wuppertal", "wurzburg", "zurich",
+    ),
+    class_names=(
+        "road", "sidewalk", "building", "wall", "fence", "pole", "traffic light", "traffic sign", "vegetation",
+        "terrain", "sky", "person", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle",
+    ),
+    palette=(
+        (128, 64, 128), (244, 35, 232), (70, 70, 70), (102, 102, 156), (190, 153, 153), (153, 153, 153),
+        (250, 170, 30), (220, 220, 0), (107, 142, 35), (152, 251, 152), (70, 130, 180), (220, 20, 60), (255, 0, 0),
+        (0, 0, 142), (0, 0, 70), (0, 60, 100), (0, 80, 100), (0, 0, 230), (119, 11, 32),
+    ),
+    licence="research, no commercial use; registration",
+    source="Cordts et al. 2016, arXiv 1604.01685; 5000 finely labelled images of 2048x1024",
+    needs_files=True,
+)
+# fmt: on
+
+
 def facts(*, classes: Classes = "cityscapes19") -> DatasetInfo:
     """The facts of Cityscapes under one of the class lists."""
-    names = CLASS_LISTS[classes]
-    return DatasetInfo(
-        name="cityscapes",
-        label="Cityscapes",
-        domains=("all", *sorted(_PART_OF)),
-        class_names=names,
-        palette=palette(names),
-        licence="research, no commercial use; registration",
-        source="Cordts et al. 2016, arXiv 1604.01685; 5000 finely labelled images of 2048x1024",
-        needs_files=True,
-    )
-
-
-INFO = facts()
+    return facts_of(INFO, classes)
 
 
 def cityscapes(

@@ -12,10 +12,10 @@ Dropped    A class that a shorter list leaves out becomes IGNORE: its pixels are
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from bench.spec import IGNORE, BenchError
+from bench.spec import IGNORE, BenchError, DatasetInfo
 
 Colour = tuple[int, int, int]
 
@@ -74,6 +74,15 @@ CLASS_LISTS: dict[str, tuple[str, ...]] = {
 def palette(class_names: Iterable[str]) -> tuple[Colour, ...]:
     """The official colour of each class."""
     return tuple(PALETTE[name] for name in class_names)
+
+
+def facts_of(info: DatasetInfo, classes: str) -> DatasetInfo:
+    """`info` under the class list `classes`.
+
+    A dataset writes its default list out once more, for its facts are read from its source (see `bench.names.source`).
+    """
+    names = CLASS_LISTS[classes]
+    return replace(info, class_names=names, palette=palette(names))
 
 
 @dataclass(frozen=True)

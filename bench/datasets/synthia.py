@@ -24,7 +24,7 @@ from typing import Any, Literal
 import numpy as np
 from PIL import ImageFile
 
-from bench.datasets.class_maps import CLASS_LISTS, SYNTHIA_IDS, Classes, palette
+from bench.datasets.class_maps import SYNTHIA_IDS, Classes, facts_of
 from bench.datasets.folders import FolderDataset
 from bench.datasets.numbered import numbered_samples
 from bench.datasets.reading import data_error, decoding, label_table, no_labels, read_image, read_mask, to_labels
@@ -34,22 +34,30 @@ BLOCK = 100
 _REMEDY = "restore GT/LABELS: 16-bit RGB, the class in its first channel"
 
 
+# fmt: off
+INFO = DatasetInfo(
+    name="synthia",
+    label="SYNTHIA",
+    domains=("rendered",),
+    class_names=(
+        "road", "sidewalk", "building", "wall", "fence", "pole", "traffic light", "traffic sign", "vegetation",
+        "sky", "person", "rider", "car", "bus", "motorcycle", "bicycle",
+    ),
+    palette=(
+        (128, 64, 128), (244, 35, 232), (70, 70, 70), (102, 102, 156), (190, 153, 153), (153, 153, 153),
+        (250, 170, 30), (220, 220, 0), (107, 142, 35), (70, 130, 180), (220, 20, 60), (255, 0, 0), (0, 0, 142),
+        (0, 60, 100), (0, 0, 230), (119, 11, 32),
+    ),
+    licence="non-commercial; see the publisher's terms",
+    source="Ros et al., CVPR 2016; SYNTHIA-RAND-CITYSCAPES, 9400 frames of 1280x760",
+    needs_files=True,
+)
+# fmt: on
+
+
 def facts(*, classes: Classes = "cityscapes16") -> DatasetInfo:
     """The facts of SYNTHIA under one of the class lists."""
-    names = CLASS_LISTS[classes]
-    return DatasetInfo(
-        name="synthia",
-        label="SYNTHIA",
-        domains=("rendered",),
-        class_names=names,
-        palette=palette(names),
-        licence="non-commercial; see the publisher's terms",
-        source="Ros et al., CVPR 2016; SYNTHIA-RAND-CITYSCAPES, 9400 frames of 1280x760",
-        needs_files=True,
-    )
-
-
-INFO = facts()
+    return facts_of(INFO, classes)
 
 
 @dataclass(frozen=True, eq=False)
