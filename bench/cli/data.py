@@ -13,10 +13,11 @@ import typer
 
 from bench.cli.console import is_live, make_console, print_table
 from bench.cli.sweeping import DataRoot, print_json
-from bench.spec import BenchError, Component, Dataset, DatasetInfo, ExitCode
+from bench.spec import BenchError, ExitCode
 
 if TYPE_CHECKING:
     from bench.datasets.statistics import Tally
+    from bench.spec import Dataset, DatasetInfo
 
 app = typer.Typer(help="List, check, measure and look at datasets.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -35,6 +36,7 @@ class Asked:
 
     def __init__(self, name: str, settings: list[str] | None, data_root: Path | None) -> None:
         from bench import names
+        from bench.spec import Component
         from bench.sweep import option_values
 
         dataset, _, domain = name.partition("/")
