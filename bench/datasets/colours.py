@@ -41,7 +41,7 @@ def colour_table(colours: Mapping[tuple[int, int, int], int]) -> np.ndarray:
     return np.array([(*colour, label) for colour, label in colours.items()], np.uint8)
 
 
-def read_colours(path: Path, table: np.ndarray, size: tuple[int, int], remedy: str = "") -> np.ndarray:
+def read_colours(path: Path, size: tuple[int, int], *, table: np.ndarray, remedy: str = "") -> np.ndarray:
     """The RGB mask as labels by `table`, uint8 (H, W) = `size`.
 
     Raises BenchError naming the file, and the colour where one is not in `table`.

@@ -53,7 +53,7 @@ def tiles(
         more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
         raise data_error(f"tile {missing[0]} is not there{more}", folders[0], "unpack the archives again")
     found = unlabelled(photos, tile) if split == "target" else samples(photos, masks, tile)
-    return DecodedFolder(info, domain, split, found, table, partial(_by_colour, table=table))
+    return DecodedFolder(info, domain, split, found, table, partial(read_colours, table=table, remedy=_REMEDY))
 
 
 def crops(info: DatasetInfo, domain: str, split: str, root: Path, labels: Labels) -> DecodedFolder:
@@ -65,10 +65,6 @@ def crops(info: DatasetInfo, domain: str, split: str, root: Path, labels: Labels
         raise data_error("holds no images", root / "img_dir" / part, "convert the tiles again")
     found = unlabelled(photos) if split == "target" else samples(photos, list_files(root / "ann_dir" / part, PNG))
     return DecodedFolder(info, domain, split, found, table, partial(_by_index, table=table))
-
-
-def _by_colour(path: Path, size: tuple[int, int], *, table: np.ndarray) -> np.ndarray:
-    return read_colours(path, table, size, _REMEDY)
 
 
 def _by_index(path: Path, size: tuple[int, int], *, table: np.ndarray) -> np.ndarray:
