@@ -13,6 +13,19 @@ if TYPE_CHECKING:
     Transform = Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]]
 
 AUGMENT = {
+    "blur": "bench.augment.blur:blur",
+    "class_mix": "bench.augment.class_mix:class_mix",
+    "color_jitter": "bench.augment.color_jitter:color_jitter",
+    "copy_blob": "bench.augment.copy_blob:copy_blob",
+    "cutmix": "bench.augment.cutmix:cutmix",
+    "cutout": "bench.augment.cutout:cutout",
     "flip": "bench.augment.flip:flip",
+    "gamma": "bench.augment.gamma:gamma",
+    "grayscale": "bench.augment.grayscale:grayscale",
+    "grid_distortion": "bench.augment.grid_distortion:grid_distortion",
+    "haze": "bench.augment.haze:haze",
+    "mosaic": "bench.augment.mosaic:mosaic",
+    "rotate": "bench.augment.rotate:rotate",
     "rotate90": "bench.augment.rotate90:rotate90",
+    "scale": "bench.augment.scale:scale",
 }

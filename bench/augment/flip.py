@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from bench.augment.choose import where_chosen
-from bench.spec import BenchError
+from bench.augment.limits import probability
+from bench.augment.samples import stacked
 
 if TYPE_CHECKING:
     from bench.augment import Transform
@@ -20,11 +20,13 @@ def flip(*, p: float = 0.5) -> Transform:
     Gives f(images (N, 3, H, W), labels (N, H, W), generator on the CPU) -> (images, labels), of the same types, exact;
     one draw of the generator per sample.  Raises BenchError where `p` is no probability.
     """
-    if not 0.0 <= p <= 1.0:
-        raise BenchError(f"p of flip is {p}", remedy="give a probability in [0, 1]", key="augment.p")
+    probability("flip", p)
 
     def transform(images: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        chosen = torch.rand(len(images), generator=generator) < p
-        return where_chosen(chosen, images.flip(-1), images), where_chosen(chosen, labels.flip(-1), labels)
+        chosen = (torch.rand(len(images), generator=generator) < p).tolist()
+        return stacked(
+            (image.flip(-1), label.flip(-1)) if mirror else (image, label)
+            for image, label, mirror in zip(images, labels, chosen, strict=True)
+        )
 
     return transform

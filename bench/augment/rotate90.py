@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from bench.augment.choose import where_chosen
+from bench.augment.samples import stacked
 from bench.spec import BenchError
 
 if TYPE_CHECKING:
@@ -30,17 +30,10 @@ def rotate90() -> Transform:
                 remedy=f"set `crop_px: {min(height, width)}`, or use flip",
                 key="augment",
             )
-        turns = torch.randint(4, (len(images),), generator=generator)
-        return _turned(images, turns), _turned(labels, turns)
+        turns = torch.randint(4, (len(images),), generator=generator).tolist()
+        return stacked(
+            (image.rot90(turn, (-2, -1)), label.rot90(turn, (-2, -1)))
+            for image, label, turn in zip(images, labels, turns, strict=True)
+        )
 
     return transform
-
-
-def _turned(batch: Tensor, turns: Tensor) -> Tensor:
-    """Sample i of `batch` (N, ..., H, H) turned `turns[i]` times by 90 degrees, counter-clockwise.
-
-    A quarter turn is a transposition and a flip, so three choices serve all samples at once, whatever their number.
-    """
-    batch = where_chosen(turns % 2 == 1, batch.transpose(-2, -1), batch)
-    batch = where_chosen((turns == 1) | (turns == 2), batch.flip(-2), batch)
-    return where_chosen(turns >= 2, batch.flip(-1), batch)

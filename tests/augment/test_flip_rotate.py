@@ -6,7 +6,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from bench.augment.choose import where_chosen
 from bench.augment.flip import flip
 from bench.augment.rotate90 import rotate90
 from bench.spec import BenchError
@@ -106,8 +105,3 @@ def test_rotate90_refuses_oblong_crops_and_names_a_size() -> None:
     images, labels = batch(height=4, width=6)
     with pytest.raises(BenchError, match=r"4 x 6.*crop_px: 4"):
         rotate90()(images, labels, generator())
-
-
-def test_the_choice_follows_the_batch_to_its_device() -> None:
-    images = torch.empty(4, 3, 5, 5, device="meta")
-    assert where_chosen(torch.tensor([True, False, True, False]), images.flip(-1), images).device.type == "meta"
