@@ -23,50 +23,38 @@ from typing import Literal
 
 import numpy as np
 
-from bench.datasets.class_maps import CARLA_IDS, CLASS_LISTS, palette
+from bench.datasets.class_maps import CARLA_IDS, facts_of
 from bench.datasets.colours import DecodedFolder
 from bench.datasets.folders import check_request, list_files, not_found, samples, unlabelled
 from bench.datasets.reading import data_error, label_table, read_mask, to_labels
 from bench.spec import DatasetInfo
 
-DOMAINS = ("dataA", "dataB", "dataC", "dataD", "dataE")
-TAGS = {
-    "none": (0, 0, 0),
-    "building": (70, 70, 70),
-    "fence": (190, 153, 153),
-    "other": (72, 0, 90),
-    "pedestrian": (220, 20, 60),
-    "pole": (153, 153, 153),
-    "road_line": (157, 234, 50),
-    "road": (128, 64, 128),
-    "sidewalk": (244, 35, 232),
-    "vegetation": (107, 142, 35),
-    "vehicle": (0, 0, 255),
-    "wall": (102, 102, 156),
-    "traffic_sign": (220, 220, 0),
-}
-"""Tag k is entry k; the colours are the challenge's."""
+# fmt: off
+INFO = DatasetInfo(
+    name="carla",
+    label="CARLA (Lyft-Udacity)",
+    domains=("dataA", "dataB", "dataC", "dataD", "dataE"),
+    class_names=(
+        "none", "building", "fence", "other", "pedestrian", "pole", "road_line", "road", "sidewalk", "vegetation",
+        "vehicle", "wall", "traffic_sign",
+    ),
+    palette=(
+        (0, 0, 0), (70, 70, 70), (190, 153, 153), (72, 0, 90), (220, 20, 60), (153, 153, 153), (157, 234, 50),
+        (128, 64, 128), (244, 35, 232), (107, 142, 35), (0, 0, 255), (102, 102, 156), (220, 220, 0),
+    ),
+    licence="assets CC BY 4.0; the challenge's copies state none, research use",
+    source="Dosovitskiy et al. 2017, arXiv 1711.03938; Lyft-Udacity challenge, 800x600",
+    needs_files=True,
+)
+# fmt: on
 
 PNG = (".png",)
 _CUTS = {"train": (0, 70), "target": (0, 70), "val": (70, 80), "test": (80, 100)}
 
 
 def facts(*, classes: Literal["carla", "cityscapes19", "cityscapes16", "cityscapes13"] = "carla") -> DatasetInfo:
-    """The facts with this class list."""
-    names = tuple(TAGS) if classes == "carla" else CLASS_LISTS[classes]
-    return DatasetInfo(
-        name="carla",
-        label="CARLA (Lyft-Udacity)",
-        domains=DOMAINS,
-        class_names=names,
-        palette=tuple(TAGS.values()) if classes == "carla" else palette(names),
-        licence="assets CC BY 4.0; the challenge's copies state none, research use",
-        source="Dosovitskiy et al. 2017, arXiv 1711.03938; Lyft-Udacity challenge, 800x600",
-        needs_files=True,
-    )
-
-
-INFO = facts()
+    """The facts with this class list: class k is tag k, in the challenge's colours, or one of Cityscapes' lists."""
+    return INFO if classes == "carla" else facts_of(INFO, classes)
 
 
 def carla(
@@ -88,7 +76,7 @@ def carla(
     start, stop = (len(found) * percent // 100 for percent in _CUTS[split])
     if start == stop:
         raise data_error(f"holds no images for split '{split}'", folder / "CameraRGB", "unpack the archive again")
-    codes = {k: k for k in range(len(TAGS))} if classes == "carla" else CARLA_IDS.labels(info.class_names)
+    codes = {k: k for k in range(INFO.num_classes)} if classes == "carla" else CARLA_IDS.labels(info.class_names)
     table = label_table(codes)
     return DecodedFolder(info, domain, split, found[start:stop], table, partial(read_red, table=table))
 
