@@ -8,7 +8,7 @@ Images     24966 rendered PNG of about 1914x1052; sizes differ a little between 
 Layout     images/NNNNN.png and labels/NNNNN.png, numbers from 1, the ten archives unpacked into one folder.
 Left out   15188 and 17705: users of the published archives report that their photo and mask differ in size.
 Domains    game.
-Splits     `protocol: holdout`    train 22498   val 1250   test 1216, by blocks of 250 numbers (see `numbered`)
+Splits     `protocol: holdout`    train 22497   val 1250   test 1217, by blocks of 250 numbers (see `numbered`)
            `protocol: published`  train 24964, as papers do; no val, no test
            target = the photos of train, without labels.
 Labels     Palette PNG whose indices are Cityscapes labelIds, 0..34: the index counts, not the colour.  They lead to
