@@ -14,7 +14,7 @@ PACKAGE = ROOT / "bench"
 
 LAYERS = {
     0: "spec names",
-    1: "sweep store scores machine cost evaluate cache models datasets augment losses schedulers optimizers",
+    1: "sweep store scores machine cost evaluate cache models datasets samplers augment losses schedulers optimizers",
     2: "methods plan report train batches journal checkpoint executors",
     3: "run",
     4: "cli",
@@ -38,7 +38,8 @@ SINGLE_HOME |= {
     "filelock": {"cli"},
 }
 NO_TORCH = {"spec", "names", "sweep", "plan", "store", "scores", "report", "cli", "datasets", "journal", "__main__"}
-COMPONENTS = {"models", "datasets", "augment", "losses", "schedulers", "optimizers"}
+NO_TORCH |= {"samplers"}
+COMPONENTS = {"models", "datasets", "samplers", "augment", "losses", "schedulers", "optimizers"}
 FORBIDDEN_NAMES = {"utils", "helpers", "common", "misc", "manager"}
 DANGEROUS = (
     "import pickle",

@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 from torch.overrides import TorchFunctionMode
 
-from bench import evaluate as module
 from bench import scores
-from bench.evaluate import confusion_update, evaluate, predict
+from bench.evaluate import counting, winner
+from bench.evaluate.counting import confusion_update, evaluate, predict
 from bench.models.segmodel import SegModel
 from bench.spec import IGNORE, BenchError, ExitCode
 
@@ -154,8 +154,8 @@ def test_layout_and_dtype_do_not_matter(layout: str) -> None:
 
 def test_counting_keeps_no_graph_alive(monkeypatch: pytest.MonkeyPatch) -> None:
     """A method may count pseudo-labels in the middle of a training step."""
-    seen, tally = [], module._tally
-    monkeypatch.setattr(module, "_tally", lambda *args: (seen.append(torch.is_grad_enabled()), tally(*args))[1])
+    seen, tally = [], counting._tally
+    monkeypatch.setattr(counting, "_tally", lambda *args: (seen.append(torch.is_grad_enabled()), tally(*args))[1])
     logits, labels = batch(7)
     confusion_update(zeros(7), logits.requires_grad_(), labels)
     assert seen == [False]
@@ -187,7 +187,7 @@ def test_a_label_outside_the_classes_is_refused(k: int) -> None:
 
 
 def test_the_check_is_what_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_counts", lambda tallies, first=0: tallies[:, 1:-1])
+    monkeypatch.setattr(counting, "_counts", lambda tallies, first=0: tallies[:, 1:-1])
     logits, labels = batch(7)
     labels[1, 2, 3] = 7
     confusion_update(zeros(7), logits, labels)
@@ -230,8 +230,8 @@ def check_resampling(winners: Callable[[Tensor, tuple[int, int]], Tensor]) -> No
 
 @pytest.mark.parametrize("pixels", [1, 50, 700, 2**18])
 def test_bands_give_what_the_whole_gives(pixels: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "BAND_PX", pixels)
-    check_resampling(module._winner)
+    monkeypatch.setattr(winner, "BAND_PX", pixels)
+    check_resampling(winner.winner)
 
 
 @pytest.mark.parametrize(
@@ -260,7 +260,7 @@ def _halves(x: Tensor, size: tuple[int, int]) -> list[tuple[Tensor, int]]:
 @pytest.mark.parametrize("pixels", [1, 500, 2**18])
 def test_exact_arithmetic_leaves_no_pixel_different(pixels: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """At eight times the size shares are sixteenths, so that integer logits round nowhere: ties too must agree."""
-    monkeypatch.setattr(module, "BAND_PX", pixels)
+    monkeypatch.setattr(winner, "BAND_PX", pixels)
     logits, _ = batch(7, b=3, size=(12, 9))
     labels = batch(7, b=3, size=(96, 72))[1]
     want = counted(upsampled(logits, (96, 72)).argmax(1), labels, 7)
@@ -281,7 +281,7 @@ class Largest(TorchFunctionMode):
 
 
 def test_full_resolution_logits_never_exist(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "BAND_PX", 2**12)
+    monkeypatch.setattr(winner, "BAND_PX", 2**12)
     logits, labels = torch.randn(3, 7, 32, 32), torch.zeros(3, 256, 256, dtype=torch.uint8)
     with Largest() as ours:
         confusion_update(zeros(7), logits, labels)
@@ -297,13 +297,13 @@ def test_full_resolution_logits_never_exist(monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize("width", [1, 63, 64, 65, 200])
 def test_the_table_without_a_wait_equals_bincount(width: int) -> None:
     code = torch.randint(0, 63, (17, width), dtype=torch.int32, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(module._table_fixed(code, 63), torch.bincount(code.flatten(), minlength=63))
+    assert torch.equal(counting._table_fixed(code, 63), torch.bincount(code.flatten(), minlength=63))
 
 
 def test_winners_at_once_equal_winners_in_bands() -> None:
-    check_resampling(module._winner_at_once)
+    check_resampling(lambda logits, size: winner._winner_at_once([logits], size))
     logits, _ = batch(7)
-    assert torch.equal(module._winner_at_once(logits[0], (9, 13)), module._winner(logits[0], (9, 13)))
+    assert torch.equal(winner._winner_at_once([logits[0]], (9, 13)), winner.winner(logits[0], (9, 13)))
 
 
 @pytest.mark.gpu

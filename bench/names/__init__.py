@@ -28,7 +28,9 @@ TABLES = {
     "method": "bench.methods:METHODS",
     "model": "bench.models:MODELS",
     "optimizer": "bench.optimizers:OPTIMIZERS",
+    "sampler": "bench.samplers:SAMPLERS",
     "scheduler": "bench.schedulers:SCHEDULERS",
+    "scoring": "bench.evaluate:SCORINGS",
 }
 
 
@@ -182,7 +184,7 @@ def dataset_of(home: Component, domain: Domain) -> Component:
 
 # ------------------------------------------------------------------ whole configurations
 
-_COMPONENTS = ("model", "dataset", "method", "loss", "optimizer", "scheduler")
+_COMPONENTS = ("model", "dataset", "method", "loss", "optimizer", "scheduler", "sampler", "scoring")
 
 
 def resolve_config(config: RunConfig) -> RunConfig:

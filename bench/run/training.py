@@ -16,7 +16,7 @@ import torch
 from bench import checkpoint, machine, names
 from bench.batches import Timed, scoring_batches, steps_per_epoch, training_batches
 from bench.cache import Split, read_split, resident
-from bench.evaluate import evaluate, predict
+from bench.evaluate.counting import evaluate, predict
 from bench.journal import Journal
 from bench.report.curves import curves
 from bench.report.pictures import panels

@@ -26,8 +26,11 @@ class RunConfig(Frozen):
     optimizer: Component = Component(name="sgd")
     scheduler: Component = Component(name="poly")
     augment: tuple[Component, ...] = ()
+    sampler: Component = Component(name="uniform")
+    scoring: Component = Component(name="whole")
     resize_px: Size | None = None
     crop_px: Size | None = None
+    crop_max_share: float | None = Field(default=None, gt=0, le=1)
     batch_size: int = Field(default=6, ge=1)
     steps: int | None = Field(default=None, ge=1)
     epochs: int | None = Field(default=None, ge=1)

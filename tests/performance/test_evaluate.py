@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 from torch.profiler import ProfilerActivity, profile
 
-from bench.evaluate import confusion_update
+from bench.evaluate.counting import confusion_update
 from bench.spec import IGNORE
 
 pytestmark = pytest.mark.performance

@@ -9,3 +9,5 @@ METHODS = {name: f"{_HERE}:{name}" for name in ("source_only", "dann")}
 MODELS = {name: f"{_HERE}:{name}" for name in ("deeplab", "pidnet_s", "unet")}
 OPTIMIZERS = {name: f"{_HERE}:{name}" for name in ("adam", "sgd")}
 SCHEDULERS = {name: f"{_HERE}:{name}" for name in ("constant", "poly")}
+SAMPLERS = {name: f"{_HERE}:{name}" for name in ("rare", "uniform")}
+SCORINGS = {name: f"{_HERE}:{name}" for name in ("sliding", "whole")}

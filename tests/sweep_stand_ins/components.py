@@ -55,3 +55,19 @@ def flip(*, p: float = 0.5) -> None:
 
 def jitter(*, strength: float = 0.2) -> None:
     """Another augmentation."""
+
+
+def uniform(counts: Any) -> None:
+    """A sampler without options, the default."""
+
+
+def rare(counts: Any, *, temperature: float = 0.01) -> None:
+    """Another sampler."""
+
+
+def whole() -> None:
+    """A way of scoring without options, the default."""
+
+
+def sliding(*, window_px: tuple[int, int] = (64, 64)) -> None:
+    """Another way of scoring."""

@@ -1,8 +1,6 @@
 """A network and labelled images -> confusion counts per image (row = label, column = prediction), at label resolution.
 
-Where the time goes: `argmax(dim=1)` over (N, K, H, W) strides through memory a plane at a time and costs thirty times
-the counting.  Here classes compete plane by plane in blocks that stay in cache, and logits are resampled in bands of
-rows, so that full-resolution logits of even one image never exist on the CPU.  Scores are in `bench.scores`.
+Scores are in `bench.scores`.
 """
 
 from __future__ import annotations
@@ -13,27 +11,29 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate
 
+from bench.evaluate.whole import whole
+from bench.evaluate.winner import winner
 from bench.spec import IGNORE, BenchError, ExitCode
 
 if TYPE_CHECKING:
+    from bench.evaluate import Scoring
     from bench.models.segmodel import SegModel
-
-BAND_PX = 2**18
-"""Pixels that compete at a time on the CPU: a float32 plane of 1 MiB, so that two of them fit in a core's own cache."""
 
 LANES = 64
 """Copies of the table that an accelerator adds into: neighbouring pixels share a class and would queue for one bin."""
 
 
-def evaluate(model: SegModel, batches: Iterable[tuple[Tensor, Tensor]], num_classes: int) -> Tensor:
+def evaluate(
+    model: SegModel, batches: Iterable[tuple[Tensor, Tensor]], num_classes: int, scoring: Scoring | None = None
+) -> Tensor:
     """Confusion counts of every image: int64 (N, K, K) on the CPU, in the order of `batches`.
 
     `batches`: (images float (B, 3, h, w), normalised; labels uint8 (B, H, W) in 0..K-1 or IGNORE).  Logits are
     resampled bilinearly (align_corners=False) to (H, W) before the largest wins, the lowest class on a tie; pixels
-    labelled IGNORE are in no count.  Sum over N for the score of a domain.  The model runs in eval mode on its own
-    device and every module's mode is put back; on CUDA the host waits once, for the final copy.
+    labelled IGNORE are in no count.  `scoring` says how an image is looked at: `whole` unless given.  Sum over N for
+    the score of a domain.  The model runs in eval mode on its own device and every module's mode is put back; on CUDA
+    the host waits once, for the final copy.
 
     Raises BenchError (DATA) naming the image when a label is neither a class nor IGNORE.
     """
@@ -42,7 +42,7 @@ def evaluate(model: SegModel, batches: Iterable[tuple[Tensor, Tensor]], num_clas
     with _evaluating(model):
         # inference_mode must not enclose next(batches): whatever a loader caches there could never be trained on.
         for images, labels in batches:
-            tallies = _tally_batch(model, images, labels, num_classes)
+            tallies = _tally_batch(model, images, labels, num_classes, scoring or whole())
             if not tallies.is_cuda:
                 _counts(tallies, images_seen)  # tell of a wrong label now; on CUDA that would wait for the device
             parts.append(tallies)
@@ -52,13 +52,14 @@ def evaluate(model: SegModel, batches: Iterable[tuple[Tensor, Tensor]], num_clas
     return _counts(torch.cat(parts).cpu())
 
 
-def predict(model: SegModel, images: Tensor, size: tuple[int, int]) -> Tensor:
+def predict(model: SegModel, images: Tensor, size: tuple[int, int], scoring: Scoring | None = None) -> Tensor:
     """The winning class of every pixel, for pictures: images (B, 3, h, w) -> uint8 (B, *size) on the CPU."""
-    winners = torch.empty(len(images), *size, dtype=torch.uint8)
+    found = torch.empty(len(images), *size, dtype=torch.uint8)
     with _evaluating(model), torch.inference_mode():
-        for winner, logits in zip(winners, model(images.to(_device(model, images)))["out"], strict=True):
-            winner.copy_(_winner(logits, size))
-    return winners
+        winners = (scoring or whole())(lambda batch: model(batch)["out"], images.to(_device(model, images)), size)
+        for place, one in zip(found, winners, strict=True):
+            place.copy_(one)
+    return found
 
 
 @torch.no_grad()
@@ -68,7 +69,9 @@ def confusion_update(counts: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
     logits float (B, K, h, w), resampled where (h, w) is not the labels' size; labels uint8 (B, H, W) in 0..K-1 or
     IGNORE.  Raises BenchError (DATA) for any other label, `counts` untouched; on CUDA this check waits for the device.
     """
-    batch = _counts(_tally(logits, labels, counts.shape[-1]))
+    classes, (height, width) = counts.shape[-1], labels.shape[1:]
+    winners = (winner(one, (height, width)) for one in _checked(logits, len(labels), classes))
+    batch = _counts(_tally(winners, labels, classes))
     counts += batch if counts.ndim == 3 else batch.sum(0)
     return counts
 
@@ -91,40 +94,44 @@ def _device(model: torch.nn.Module, images: Tensor) -> torch.device:
 
 
 @torch.inference_mode()
-def _tally_batch(model: SegModel, images: Tensor, labels: Tensor, num_classes: int) -> Tensor:
+def _tally_batch(model: SegModel, images: Tensor, labels: Tensor, num_classes: int, scoring: Scoring) -> Tensor:
     device = _device(model, images)
-    logits = model(images.to(device, non_blocking=True))["out"]
-    return _tally(logits, labels.to(device, non_blocking=True), num_classes)
+    images, labels = images.to(device, non_blocking=True), labels.to(device, non_blocking=True)
+    height, width = labels.shape[1:]
+    winners = scoring(lambda batch: _checked(model(batch)["out"], len(batch), num_classes), images, (height, width))
+    return _tally(winners, labels, num_classes)
+
+
+def _checked(logits: Tensor, images: int, num_classes: int) -> Tensor:
+    if len(logits) != images or logits.shape[1] != num_classes or not 1 <= num_classes < IGNORE:
+        raise ValueError(f"logits {tuple(logits.shape)} do not fit {images} images, {num_classes} classes")
+    return logits
 
 
 # ------------------------------------------------------------------ counting
 
 
-def _tally(logits: Tensor, labels: Tensor, num_classes: int) -> Tensor:
+def _tally(winners: Iterable[Tensor], labels: Tensor, num_classes: int) -> Tensor:
     """int64 (B, K+2, K): row 0 counts void pixels, rows 1..K the labels, row K+1 labels that are no class.
 
     Image by image, so that memory does not grow with the batch.
     """
     if labels.dtype != torch.uint8:
         raise TypeError(f"labels must be uint8, not {labels.dtype}: a cast would hide -1 as {IGNORE} and 256 as 0")
-    if len(logits) != len(labels) or logits.shape[1] != num_classes or not 1 <= num_classes < IGNORE:
-        raise ValueError(f"logits {tuple(logits.shape)} do not fit labels {tuple(labels.shape)}, {num_classes} classes")
-    height, width = labels.shape[1:]
-    pairs = zip(logits, labels, strict=True)
-    tables = [_table(_winner(one, (height, width)), label, num_classes) for one, label in pairs]
+    tables = [_table(one, label, num_classes) for one, label in zip(winners, labels, strict=True)]
     return torch.stack(tables) if tables else labels.new_zeros((0, num_classes + 2, num_classes), dtype=torch.int64)
 
 
-def _table(winner: Tensor, label: Tensor, num_classes: int) -> Tensor:
+def _table(winners: Tensor, label: Tensor, num_classes: int) -> Tensor:
     """uint8 (H, W) twice -> int64 (K+2, K), the rows of `_tally`."""
     bins = (num_classes + 2) * num_classes
     row = (label + 1).clamp_(max=num_classes + 1)  # uint8 wraps: void 255 -> 0, class k -> k + 1, strangers -> K + 1
     if label.device.type == "cpu":
         # The smaller the code the faster it is counted; every pixel is counted, void aside, as compaction costs more.
         dtype = torch.uint8 if bins <= 2**8 else torch.int16 if bins <= 2**15 else torch.int32
-        code = row.to(dtype).mul_(num_classes).add_(winner)
+        code = row.to(dtype).mul_(num_classes).add_(winners)
         return torch.bincount(code.flatten(), minlength=bins).view(num_classes + 2, num_classes)
-    return _table_fixed(row.to(torch.int32).mul_(num_classes).add_(winner), bins).view(num_classes + 2, num_classes)
+    return _table_fixed(row.to(torch.int32).mul_(num_classes).add_(winners), bins).view(num_classes + 2, num_classes)
 
 
 def _table_fixed(code: Tensor, bins: int) -> Tensor:
@@ -148,60 +155,3 @@ def _counts(tallies: Tensor, first: int = 0) -> Tensor:
                 code=ExitCode.DATA,
             )
     return tallies[:, 1:-1].contiguous()
-
-
-# ------------------------------------------------------------------ who wins a pixel
-
-
-def _winner(logits: Tensor, size: tuple[int, int]) -> Tensor:
-    """(K, h, w) -> uint8 (H, W): the class of the largest logit after resampling to `size`, the lowest on a tie."""
-    if logits.dtype in (torch.float16, torch.bfloat16):
-        logits = logits.float()
-    if logits.device.type == "cpu":
-        return torch.cat([_compete(planes) for planes in _bands(logits, size)])
-    return _winner_at_once(logits, size)
-
-
-def _winner_at_once(logits: Tensor, size: tuple[int, int]) -> Tensor:
-    """The same in the fewest kernels, at the price of one image's full-resolution logits: for accelerators."""
-    if logits.shape[1:] != size:
-        logits = interpolate(logits[None], size, mode="bilinear", align_corners=False)[0]
-    return logits.max(0).indices.to(torch.uint8)
-
-
-def _compete(planes: Iterable[Tensor]) -> Tensor:
-    """Planes of class 0, 1, ... -> uint8 plane of winners; a class beats all before it and has the larger index."""
-    planes = iter(planes)
-    best = next(planes)
-    winner = torch.zeros(best.shape, dtype=torch.uint8)
-    for k, plane in enumerate(planes, 1):
-        torch.maximum(winner, (plane > best).view(torch.uint8).mul_(k), out=winner)
-        best = torch.maximum(best, plane)
-    return winner
-
-
-def _bands(logits: Tensor, size: tuple[int, int]) -> Iterator[Iterable[Tensor]]:
-    """(K, h, w) -> for each band of rows from the top, K planes (rows, W) of the logits resampled to `size`."""
-    height, width = size
-    rows = max(1, BAND_PX // width)
-    if logits.shape[1:] == size:
-        yield from (logits[:, top : top + rows] for top in range(0, height, rows))
-        return
-    above, below, weight = _taps(logits.shape[1], height, logits.dtype)
-    for top in range(0, height, rows):
-        band = slice(top, top + rows)
-        low, high = int(above[band][0]), int(below[band][-1]) + 1
-        # Columns are left to torch; rows are two taps, which torch offers for whole images only.
-        wide = interpolate(logits[None, :, low:high], (high - low, width), mode="bilinear", align_corners=False)[0]
-        first, second, share = above[band] - low, below[band] - low, weight[band]
-        yield (plane.index_select(0, first).lerp_(plane.index_select(0, second), share) for plane in wide)
-
-
-def _taps(old: int, new: int, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
-    """Rows above and below each new row and the share (new, 1) of the lower one, as align_corners=False places them.
-
-    In the dtype of the logits as torch does it: exact places would differ from torch's by more than rounding.
-    """
-    place = ((torch.arange(new, dtype=dtype) + 0.5) * (torch.tensor(old, dtype=dtype) / new) - 0.5).clamp_(min=0)
-    above = place.long().clamp_(max=old - 1)
-    return above, (above + 1).clamp_(max=old - 1), (place - above)[:, None]
