@@ -79,19 +79,61 @@ def test_an_optimizer_moves_downhill_and_stands_still_while_the_flag_is_up(name:
     assert (weight < 1).all()
 
 
+def augmentation_faults(transform: Any) -> set[str]:
+    """Which promises of an augmentation `transform` breaks.
+
+    Its generator alone decides; it changes something; and either labels stay where they are and so do the pixels, only
+    their colours change, or each pixel takes its label along (to the nearest pixel) and what is void is void in both.
+    """
+    side = 7  # a code of its own for each pixel of the batch, none of them IGNORE
+    sample, row, column = torch.meshgrid(torch.arange(4), torch.arange(side), torch.arange(side), indexing="ij")
+    codes, places = (sample * side + row) * side + column, torch.stack([sample, row, column], 1).float()
+    noise = torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    noise = noise.repeat_interleave(3, 2).repeat_interleave(3, 3)
+    patches = torch.randint(5, (4, 24, 24), generator=torch.Generator().manual_seed(1))
+
+    def ran(images: torch.Tensor, labels: torch.Tensor, seed: int) -> Any:
+        torch.seed()  # the global state, which must not matter
+        return transform(images.clone(), labels.clone(), torch.Generator().manual_seed(seed))
+
+    faults, seeds = set(), range(20)
+    if not all(torch.equal(a, b) for a, b in zip(ran(places, codes, 3), ran(places, codes, 3), strict=True)):
+        faults.add("draws from elsewhere")
+    coloured = [ran(noise, patches, seed)[0] for seed in seeds]
+    moved = [ran(places, codes, seed) for seed in seeds]
+    if all(torch.equal(a, noise) for a in coloured) and all(torch.equal(a, places) for a, _ in moved):
+        faults.add("changes nothing")
+    if all(torch.equal(told, codes) for _, told in moved):
+        for images in coloured:
+            greys = zip(images.mean(1).flatten(1), noise.mean(1).flatten(1), strict=True)
+            if any(torch.corrcoef(torch.stack(pair))[0, 1] < 0.5 for pair in greys):
+                faults.add("moves pixels, not labels")
+        return faults
+    for images, told in moved:
+        valid = told != IGNORE
+        wanted = torch.stack([told // side**2, told // side % side, told % side], 1)
+        if ((images - wanted).abs().amax(1)[valid] > 0.51).any():
+            faults.add("pixels and labels part")
+    return faults
+
+
+AUGMENT_NEEDS = {"copy_blob": {"pairs": [[1, 49]]}, "cutout": {"hole_px": 5}}
+"""Options without a default, or whose default is meant for larger images."""
+
+
 @pytest.mark.parametrize("name", every("augment"))
-def test_an_augmentation_moves_pixels_and_labels_together_and_draws_from_its_generator_alone(name: str) -> None:
-    transform = built("augment", name)
-    codes = torch.arange(4 * 8 * 8).reshape(4, 8, 8)
-    images = codes[:, None].expand(4, 3, 8, 8).float()
-    first = transform(images.clone(), codes.clone(), torch.Generator().manual_seed(3))
-    torch.manual_seed(7)
-    again = transform(images.clone(), codes.clone(), torch.Generator().manual_seed(3))
-    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
-    moved, told = first
-    assert torch.equal(moved[:, 0], told.float())
-    others = [transform(images, codes, torch.Generator().manual_seed(seed))[1] for seed in range(20)]
-    assert any(not torch.equal(other, codes) for other in others)
+def test_an_augmentation_keeps_pixels_and_labels_together_and_draws_from_its_generator_alone(name: str) -> None:
+    component = Component(name=name, options=AUGMENT_NEEDS.get(name, {}))
+    assert augmentation_faults(names.build("augment", component)) == set()
+
+
+def test_the_augmentation_check_sees_faults() -> None:
+    flip = built("augment", "flip")
+    assert augmentation_faults(lambda i, t, g: (i, t)) == {"changes nothing"}
+    assert "draws from elsewhere" in augmentation_faults(lambda i, t, g: (i + torch.rand(()), t))
+    assert augmentation_faults(lambda i, t, g: (flip(i, t, g)[0], t)) == {"moves pixels, not labels"}
+    assert augmentation_faults(lambda i, t, g: (i * 2, flip(i, t, g)[1])) >= {"pixels and labels part"}
+    assert augmentation_faults(lambda i, t, g: (i.roll(1, -1), t.roll(2, -1))) == {"pixels and labels part"}
 
 
 @pytest.mark.parametrize("name", every("model"))
