@@ -14,7 +14,10 @@ COLUMNS = frozenset(
 )
 """Fields of a configuration that have a column of their own (or name the table)."""
 
-COMPONENTS = ("model", "method", "loss", "optimizer", "scheduler")
+COMPONENTS = ("model", "method", "loss", "optimizer", "scheduler", "sampler", "scoring")
+
+USUAL = ("sampler", "scoring")
+"""Fields that go without saying while they are at their defaults."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,8 @@ def common(rows: Sequence[Row], found: Differences) -> list[str]:
     """What every row has and no column says: `batch size 6`, `crop (96, 96)`."""
     config = rows[0].config
     fields = [f for f in RunConfig.model_fields if f not in COLUMNS and f not in found.fields]
-    return [f"{_words(f)} {value(config, f)}" for f in fields if getattr(config, f)]
+    told = (f for f in fields if f not in USUAL or getattr(config, f) != RunConfig.model_fields[f].default)
+    return [f"{_words(f)} {value(config, f)}" for f in told if getattr(config, f)]
 
 
 def value(config: RunConfig, field: str) -> str:
