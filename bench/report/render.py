@@ -17,7 +17,8 @@ from bench.store import Contents
 LEGEND = (
     "mIoU is from one confusion matrix over the whole split, void pixels left out; `(6 of 7 classes)`: the others "
     "occur neither as label nor as prediction.",
-    "[low, high] is the 95 % bootstrap interval over images; ± is the standard deviation (n-1) over the row's seeds.",
+    "[low, high] is the 95 % bootstrap interval over images, each counted as independent of the others: for frames of "
+    "one drive it is too narrow. ± is the standard deviation (n-1) over the row's seeds.",
     "`place` gives the range that a row's interval leaves open: rows whose ranges meet cannot be told apart. A row of "
     "several seeds has the interval that encloses those of its seeds. A row without counts per image is `not ranked`.",
     f"`demonstration`: the run made fewer than {ENOUGH_STEPS} updates, or saw fewer images than its source split "
