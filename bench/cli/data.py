@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from bench.cli.console import is_live, make_console, print_table
+from bench.cli.listing import some
 from bench.cli.sweeping import DataRoot, print_json
 from bench.spec import BenchError, ExitCode
 
@@ -87,7 +88,7 @@ def list_datasets(data_root: DataRoot = None, as_json: Json = False) -> int:
     for name in names.names("dataset"):
         info = names.dataset_info(name)
         found = _found(name, data_root)
-        rows.append((name, " ".join(info.domains[:6]), str(info.num_classes), found, info.licence))
+        rows.append((name, some(info.domains), str(info.num_classes), found, info.licence))
         documents.append({"name": name, "domains": info.domains, "classes": info.class_names, "found": found})
     if as_json:
         print_json({"datasets": documents, "data_root": str(data_root) if data_root else None})

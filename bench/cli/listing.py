@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -33,7 +34,7 @@ def list_components(
         for name in names.names(one):
             entry, options = names.entry(one, name), names.options(one, name)
             written = ", ".join(_option(k, o) for k, o in options.items())
-            domains = " ".join(names.dataset_info(name).domains) if one == "dataset" else ""
+            domains = some(names.dataset_info(name).domains) if one == "dataset" else ""
             about = entry.about + (f" [{domains}]" if domains else "") + (f" ({entry.paper})" if entry.paper else "")
             rows.append((one, name, about, written, entry.origin))
             defaults = {k: {"default": o.default, "required": o.required} for k, o in options.items()}
@@ -46,6 +47,11 @@ def list_components(
 
 
 PLURAL = {"augment": "augment", "loss": "losses"}
+
+
+def some(words: Sequence[str], most: int = 6) -> str:
+    """The first of many words, and how many there are."""
+    return " ".join(words[:most]) + (f" ... ({len(words)} in all)" if len(words) > most else "")
 
 
 def _option(name: str, option: Option) -> str:
