@@ -100,6 +100,10 @@ def list_datasets(data_root: DataRoot = None, as_json: Json = False) -> int:
 
 
 def _found(name: str, data_root: Path | None) -> str:
+    from bench import names
+
+    if any(option.required for option in names.options("dataset", name).values()):
+        return "described in the sweep file"
     try:
         asked = Asked(name, None, data_root)
         if not asked.info.needs_files:
