@@ -1,8 +1,8 @@
 """Joint image and label transforms: build(*, options) -> f(images, labels, generator) -> (images, labels).
 
-Images are float (N, 3, H, W), normalised with the statistics of ImageNet; labels int64 (N, H, W).  All draws are made on
-the CPU, so a seed gives the same batch on every device, and no transform makes the host wait for one.  Inputs stay as
-they are.  What comes from outside an image is 0 in images, the mean colour, and IGNORE in labels.
+Images are float (N, 3, H, W), normalised with the statistics of ImageNet; labels int64 (N, H, W).  All draws are made
+on the CPU, so a seed gives the same batch on every device, and no transform makes the host wait for one.  Inputs stay
+as they are.  What comes from outside an image is 0 in images, the mean colour, and IGNORE in labels.
 """
 
 from __future__ import annotations
