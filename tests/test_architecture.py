@@ -14,7 +14,8 @@ PACKAGE = ROOT / "bench"
 
 LAYERS = {
     0: "spec names",
-    1: "sweep store scores machine cost evaluate cache models datasets samplers augment losses schedulers optimizers",
+    1: "sweep store scores machine cost evaluate cache fetch "
+    "models datasets samplers augment losses schedulers optimizers",
     2: "methods plan report train batches journal checkpoint executors",
     3: "run",
     4: "cli",
@@ -38,7 +39,7 @@ SINGLE_HOME |= {
     "filelock": {"cli"},
 }
 NO_TORCH = {"spec", "names", "sweep", "plan", "store", "scores", "report", "cli", "datasets", "journal", "__main__"}
-NO_TORCH |= {"samplers"}
+NO_TORCH |= {"fetch", "samplers"}
 COMPONENTS = {"models", "datasets", "samplers", "augment", "losses", "schedulers", "optimizers"}
 FORBIDDEN_NAMES = {"utils", "helpers", "common", "misc", "manager"}
 DANGEROUS = (
@@ -122,6 +123,12 @@ def test_the_layer_check_sees_a_fault() -> None:
 def test_a_library_has_one_home(library: str) -> None:
     users = {unit_of(p) for p in files() if library in {name.split(".")[0] for name in imports(p.read_text())}}
     assert users <= SINGLE_HOME[library]
+
+
+def test_only_downloads_open_connections() -> None:
+    network = {"socket", "ssl", "http", "urllib", "ftplib", "smtplib", "requests", "httpx", "aiohttp"}
+    users = {p for p in files() if network & {name.split(".")[0] for name in imports(p.read_text())}}
+    assert users == {PACKAGE / "fetch" / "download.py"}
 
 
 @pytest.mark.parametrize("unit", sorted(NO_TORCH))

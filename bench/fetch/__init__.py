@@ -1,0 +1,1 @@
+"""What may be downloaded, whole and checked; for the rest, the steps to take.  The only room that opens connections."""
