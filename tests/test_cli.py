@@ -107,6 +107,7 @@ SWEEP = ("sweep", "tiny.yaml")
         ("steps: 3", "steps: 3\n  steps: 4", 2, ("tiny.yaml:8:", "steps")),
         ("steps: 3", "steps: many", 2, ("tiny.yaml:7:", "steps")),
         ("crop_px: 64", "crop_px: 65", 3, ("a crop of 65x65 does not fit in images of 64x64",)),
+        ("crop_px: 64", "crop_px: [32, 64]\n  augment: [rotate90]", 2, ("rotate90 needs square crops",)),
         ("batch_size: 2", "batch_size: 9", 3, ("8 images, fewer than one batch of 9",)),
         ("grid:", "  loss: {name: pidnet}\n  evaluate_on: [camvid/day]\ngrid:", 2, ("camvid/day has 11 classes",)),
         ("model: pidnet_s", "model: unet_resnet18\n  loss: pidnet", 2, ("aux: true",)),

@@ -58,9 +58,10 @@ def open_dataset(config: RunConfig, domain: str, split: str, data_root: Path | N
 
 
 def check(configs: Sequence[RunConfig], place: Place) -> None:
-    """Build every distinct component once and take one forward pass with its loss, on no data and in no memory.
+    """Open every dataset and rehearse a step with every distinct set of parts, before anything is launched.
 
-    A typo, a missing dataset or a loss that does not fit a model shows here, in seconds.  Raises BenchError.
+    A typo, missing data, a crop that does not fit or a loss that does not suit a model shows here, in seconds.  Raises
+    BenchError.
     """
     seen: set[str] = set()
 
@@ -73,22 +74,34 @@ def check(configs: Sequence[RunConfig], place: Place) -> None:
             raise BenchError("fp16 trains on CUDA only", remedy="use `precision: bf16` or fp32", key="precision")
         for split, domains in splits_of(config).items():
             for domain in domains:
-                key = ("data", config.dataset, domain, split, config.crop_px, config.resize_px, config.batch_size)
-                if first_time(*key):
-                    dataset = open_dataset(config, domain, split, place.data_root)
-                    if split == "train":
-                        steps_per_epoch(len(dataset), config.batch_size)
-                        crop_size(config.resize_px or dataset.read(0)[1].shape, config.crop_px)
+                if first_time(config.dataset, domain, split, config.crop_px, config.resize_px, config.batch_size):
+                    _open(config, domain, split, place)
         if first_time(config.model, config.loss, config.method, config.optimizer, config.scheduler, config.augment):
-            with torch.device("meta"), warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # torch warns that initialising a meta tensor does nothing
-                parts = build_parts(config, torch.device("meta"))
-                if parts.method.needs_target and config.target is None:
-                    problem = f"method '{config.method.name}' adapts to a target"
-                    raise BenchError(problem, remedy="write `target: <domain>`", key="target")
-                images = torch.zeros(2, 3, *(config.crop_px or (128, 128)))
-                labels = torch.zeros(2, *images.shape[-2:], dtype=torch.int64)
-                names.build("loss", config.loss)(parts.model(images), labels)
+            _rehearse(config)
+
+
+def _open(config: RunConfig, domain: str, split: str, place: Place) -> None:
+    """Find all files of a split; of the labelled one also whether a batch and a crop can be had."""
+    dataset = open_dataset(config, domain, split, place.data_root)
+    if split == "train":
+        steps_per_epoch(len(dataset), config.batch_size)
+        crop_size(config.resize_px or dataset.read(0)[1].shape, config.crop_px)
+
+
+def _rehearse(config: RunConfig) -> None:
+    """One forward pass from augmentation to loss on tensors that have a shape and no memory."""
+    meta = torch.device("meta")
+    with meta, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch warns that initialising a meta tensor does nothing
+        parts = build_parts(config, meta)
+    if parts.method.needs_target and config.target is None:
+        problem = f"method '{config.method.name}' adapts to a target"
+        raise BenchError(problem, remedy="write `target: <domain>`", key="target")
+    images = torch.zeros(2, 3, *(config.crop_px or config.resize_px or (128, 128)), device=meta)
+    labels = torch.zeros(2, *images.shape[-2:], dtype=torch.int64, device=meta)
+    for transform in parts.augment:
+        images, labels = transform(images, labels, torch.Generator())
+    names.build("loss", config.loss)(parts.model(images), labels)
 
 
 def splits_of(config: RunConfig) -> dict[str, tuple[str, ...]]:
