@@ -8,19 +8,19 @@ import time
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import torch
 
 from bench import checkpoint, machine, names
 from bench.batches import Timed, scoring_batches, steps_per_epoch, training_batches
-from bench.cache import Split, read_split, resident
+from bench.cache import Split, resident
 from bench.evaluate.counting import evaluate, predict
 from bench.journal import Journal
 from bench.report.curves import curves
 from bench.report.pictures import panels
-from bench.run.parts import build_parts, open_dataset, splits_of
+from bench.run.data import read
+from bench.run.parts import build_parts, splits_of
 from bench.run.place import Place
 from bench.scores import miou
 from bench.spec import (
@@ -68,6 +68,7 @@ class Run:
         self.device = torch.device(place.device)
         self.folder = place.store.run_folder(planned.run_id)
         self.info = names.dataset_info(self.config.dataset)
+        self.scoring = names.build("scoring", self.config.scoring)
         self.journal = Journal()
         self.digests: dict[str, str] = {}
 
@@ -103,14 +104,8 @@ class Run:
     # -------------------------------------------------------------- data
 
     def split(self, split: str, domain: str) -> Split:
-        """A split of a domain, decoded once per process; scoring keeps the labels at the size they have on disk."""
-        dataset = open_dataset(self.config, domain, split, self.place.data_root)
-        native = split != "train"
-        read = partial(
-            read_split, dataset, resize_px=self.config.resize_px, native_labels=native, workers=self.place.workers
-        )
-        key = (repr(self.config.dataset), domain, split, self.config.resize_px, str(self.place.data_root))
-        found = self.place.cache.get(key, read)
+        """A split of a domain, its digest noted."""
+        found = read(self.config, domain, split, self.place)
         self.digests[f"{domain}:{split}"] = found.digest
         return found
 
@@ -127,6 +122,8 @@ class Run:
                 seed=config.seed,
                 device=self.device,
                 crop_px=config.crop_px,
+                crop_max_share=config.crop_max_share,
+                sampler=names.build("sampler", config.sampler, source.counts),
                 augment=parts.augment,
                 start=start,
             )
@@ -181,7 +178,7 @@ class Run:
     def score(self, split: Split) -> torch.Tensor:
         """Per-image confusion counts (N, K, K) of the model as it is."""
         batches = scoring_batches(split, batch_size=SCORING_BATCH, device=self.device)
-        return evaluate(self.parts.model, batches, self.info.num_classes)
+        return evaluate(self.parts.model, batches, self.info.num_classes, self.scoring)
 
     # -------------------------------------------------------------- state on disk
 
@@ -234,7 +231,7 @@ class Run:
             for index in (0, len(split) // 2):
                 batch, _ = next(scoring_batches(_only(split, index), batch_size=1, device=self.device))
                 height, width = split.labels.shape[-2:]
-                guess = predict(self.parts.model, batch, (height, width))[0].cpu().numpy()
+                guess = predict(self.parts.model, batch, (height, width), self.scoring)[0].numpy()
                 image = split.images[index].permute(1, 2, 0).cpu().numpy()
                 rows.append((f"{domain} {split.names[index]}", image, split.labels[index].cpu().numpy(), guess))
         try:

@@ -1,0 +1,35 @@
+"""A domain and split of a run's configuration -> its images and labels, decoded as seldom as can be."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from bench import names
+from bench.cache import FileDataset, Split, read_split, stored_split
+from bench.run.parts import open_dataset
+from bench.run.place import Place
+from bench.spec import Domain, RunConfig
+
+
+def read(config: RunConfig, domain: str, split: str, place: Place) -> Split:
+    """The split of `domain` (`dataset/domain`): of files decoded once for all runs, of drawn images once per process.
+
+    Images to train on have labels of their own size, others labels as on disk: a score is one at that size.  Raises
+    BenchError for anything wrong with the data.
+    """
+    dataset = open_dataset(config, domain, split, place.data_root)
+    part = names.resolve("dataset", names.dataset_of(config.dataset, Domain.parse(domain)))
+    native = split in ("val", "test")
+    if isinstance(dataset, FileDataset):
+        return stored_split(
+            dataset,
+            place.store.work / "cache",
+            options=part.options,
+            resize_px=config.resize_px,
+            native_labels=native,
+            workers=place.workers,
+        )
+    decode = partial(
+        read_split, dataset, resize_px=config.resize_px, native_labels=native, workers=max(1, place.workers)
+    )
+    return place.cache.get((repr(part), domain, split, config.resize_px, str(place.data_root)), decode)
