@@ -81,8 +81,9 @@ def costs_left(sweep: Sweep, device: str, store: Store) -> list[tuple[Component,
 
 
 def _with_classes(sweep: Sweep) -> list[tuple[PlannedRun, int]]:
-    classes = {name: names.dataset_info(name).num_classes for name in {run.config.dataset.name for run in sweep.runs}}
-    return [(run, classes[run.config.dataset.name]) for run in sweep.runs]
+    datasets = {repr(run.config.dataset): run.config.dataset for run in sweep.runs}
+    classes = {key: names.dataset_info(dataset).num_classes for key, dataset in datasets.items()}
+    return [(run, classes[repr(run.config.dataset)]) for run in sweep.runs]
 
 
 def _costed(model: Component, classes: int) -> str:

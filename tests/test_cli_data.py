@@ -85,6 +85,25 @@ def test_show_draws_a_sheet(data: Data, tmp_path: Path) -> None:
     assert width(tmp_path / "x.png") > 1000
 
 
+def test_get_prints_the_steps_of_what_may_not_be_downloaded(data: Data, tmp_path: Path) -> None:
+    code, out, _ = data("get", "cityscapes")
+    assert code == 0
+    assert "\n1. " in out
+    assert str(tmp_path / "cityscapes") in out
+    assert not (tmp_path / "cityscapes").exists()
+
+
+def test_get_says_what_it_got(data: Data, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fetch(recipe: object, root: Path, **options: object) -> list[Path]:
+        options["tell"]("downloading Train.zip", 1, 2)  # type: ignore[operator]
+        return [root / "Train"]
+
+    monkeypatch.setattr("bench.fetch.get.get", fetch)
+    code, out, err = data("get", "loveda")
+    assert (code, err) == (0, "downloading Train.zip\n")
+    assert "loveda/Train: complete" in out
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
@@ -95,6 +114,7 @@ def test_show_draws_a_sheet(data: Data, tmp_path: Path) -> None:
         (("stats", "landcover", "--by", "sequence", "--set", "train_tiles=1"), 2, "knows no sequences"),
         (("stats", "camvid"), 3, "BENCH_DATA"),
         (("show", "loveda"), 3, "BENCH_DATA"),
+        (("get", "lovda"), 2, "did you mean loveda"),
     ],
     ids=lambda v: " ".join(v) if isinstance(v, tuple) else "",
 )

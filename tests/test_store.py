@@ -401,3 +401,15 @@ def test_a_digest_over_another_spelling_does_not_help(tmp_path: Path, inner: str
     (tmp_path / "x.json").write_text(content)
     with pytest.raises(BenchError, match=problem):
         parse(tmp_path / "x.json")
+
+
+def test_costs_are_counted_for_the_classes_that_the_options_give(results: Path) -> None:
+    from bench import names
+    from bench.plan import costs_left
+
+    for classes, number in (("carla", 13), ("cityscapes19", 19)):
+        dataset = {"name": "carla", "classes": classes}
+        asked = {"model": "pidnet_s", "dataset": dataset, "source": "dataA", "evaluate_on": ("dataB",), "steps": 3}
+        config = names.resolve_config(RunConfig.model_validate(asked))
+        run = PlannedRun(name="x", run_id=names.id_of(config), config=config)
+        assert [n for _, n in costs_left(sweep(run), "cpu", Store(results))] == [number]

@@ -116,6 +116,61 @@ def _found(name: str, data_root: Path | None) -> str:
 
 
 @app.command()
+def get(
+    name: Annotated[str, typer.Argument(metavar="DATASET", help="The dataset to get.")],
+    data_root: DataRoot = None,
+    test: Annotated[bool, typer.Option("--test", help="Also get archives that no split reads.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the archives after unpacking.")] = False,
+) -> int:
+    """Download a dataset that may be downloaded, whole or not at all; for the others print the exact steps."""
+    from bench.fetch.get import get as fetch
+    from bench.fetch.recipes import recipe
+
+    wanted = recipe(name)
+    if data_root is None:
+        remedy = "name the folder that holds each dataset's folder with --data-root or BENCH_DATA"
+        raise BenchError("no data folder is set", remedy=remedy, key="--data-root")
+    root = data_root / name
+    print(f"{name}: {wanted.terms}")
+    if not wanted.archives:
+        for number, step in enumerate(wanted.steps_for(root), 1):
+            print(f"{number}. {step}")
+        return ExitCode.OK
+    with _telling() as tell:
+        folders = fetch(wanted, root, optional=test, keep=keep, tell=tell)
+    for folder in folders:
+        print(f"{folder}: complete")
+    return ExitCode.OK
+
+
+@contextmanager
+def _telling() -> Iterator[Callable[[str, int, int | None], None]]:
+    """Progress of a download or an archive on stderr; a line for each without a terminal."""
+    if not is_live(sys.stderr):
+        said: set[str] = set()
+
+        def tell(what: str, done: int, total: int | None) -> None:
+            if what not in said:
+                said.add(what)
+                print(what, file=sys.stderr, flush=True)
+
+        yield tell
+        return
+    from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
+
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, console=make_console(sys.stderr)) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def show(what: str, done: int, total: int | None) -> None:
+            if what not in tasks:
+                tasks[what] = bars.add_task(what, total=total)
+            bars.update(tasks[what], completed=done, total=total)
+
+        yield show
+
+
+@app.command()
 def check(
     name: Name,
     option: Option = None,
