@@ -85,6 +85,16 @@ def test_show_draws_a_sheet(data: Data, tmp_path: Path) -> None:
     assert width(tmp_path / "x.png") > 1000
 
 
+def test_cache_decodes_what_a_sweep_reads_and_leaves_it_when_unchanged(data: Data, camvid_root: Path) -> None:
+    file = Path(__file__).parents[1] / "sweeps" / "camvid_day_dusk.yaml"
+    code, out, _ = data("cache", str(file), "-k", "pidnet_s-day", "--set", "resize_px=32")
+    assert (code, "camvid/day" in out, "32x32" in out) == (0, True, True)
+    before = {p: p.stat().st_mtime_ns for p in (camvid_root.parent / ".bench" / "cache").rglob("*.npy")}
+    assert len(before) == 2 * 5  # train of day; test and val of day and dusk
+    assert data("cache", str(file), "-k", "pidnet_s-day", "--set", "resize_px=32")[1] == out
+    assert {p: p.stat().st_mtime_ns for p in before} == before
+
+
 def test_get_prints_the_steps_of_what_may_not_be_downloaded(data: Data, tmp_path: Path) -> None:
     code, out, _ = data("get", "cityscapes")
     assert code == 0

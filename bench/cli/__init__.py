@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from bench.cli import data, listing, reporting, sweeping
+from bench.cli import caching, data, listing, reporting, sweeping
 from bench.spec import BenchError, ExitCode
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ app.command("status")(listing.status)
 app.command("validate")(listing.validate)
 app.command("list")(listing.list_components)
 app.command("show")(listing.show)
+data.app.command("cache")(caching.cache)
 app.add_typer(data.app, name="data")
 
 
