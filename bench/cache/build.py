@@ -25,6 +25,7 @@ from bench.cache.manifest import Entry, FileDataset, Files, Manifest, entry, set
 from bench.cache.rows import FULL, Rows, sync_folder, writing
 from bench.spec import JSON, BenchError, ExitCode
 
+BUILDING, OLD = ".building", ".old"
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -135,7 +136,7 @@ class Building:
     """The folder in which a stored split grows; `done` are the samples that an earlier process has left whole."""
 
     def __init__(self, folder: Path, header: JSON) -> None:
-        self.folder = folder.with_suffix(".building")
+        self.folder = folder.with_suffix(BUILDING)
         self.journal, self.lock = self.folder / "journal.jsonl", threading.Lock()
         paths = [self.folder / name for name in ("images.npy", "labels.npy")]
         first = json.dumps({"boot": BOOT.read_text() if BOOT.exists() else str(uuid.uuid4()), **header}).encode()
@@ -193,9 +194,8 @@ class Building:
 
     def move(self, folder: Path) -> None:
         """Take the place of `folder`; whoever has that one mapped keeps it."""
-        old = folder.with_suffix(".old")
+        old = folder.with_suffix(OLD)
         with writing(folder):
-            shutil.rmtree(old, ignore_errors=True)
             if folder.exists():
                 os.rename(folder, old)
             os.rename(self.folder, folder)
@@ -217,5 +217,5 @@ def _freeing(folder: Path) -> Iterator[None]:
         yield
     except BenchError as error:
         if isinstance(error.__cause__, OSError) and error.__cause__.errno in FULL:
-            shutil.rmtree(folder.with_suffix(".building"), ignore_errors=True)
+            shutil.rmtree(folder.with_suffix(BUILDING), ignore_errors=True)
         raise

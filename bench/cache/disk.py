@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.cache.build import Kept, renew
+from bench.cache.build import OLD, Kept, renew
 from bench.cache.decoding import Decoder
 from bench.cache.manifest import FileDataset, Files, Manifest, key, made
 from bench.cache.rows import locked, mapped, mark, tensor
@@ -50,9 +51,11 @@ def stored_split(
         found = wanted.open()
     except ValueError:
         found = None  # told of under the lock: another process may be mending it now
-    if found is not None and found.fits(wanted.files):
+    old = wanted.folder.with_suffix(OLD)
+    if found is not None and found.fits(wanted.files) and not old.exists():
         return _split(found)
     with locked(wanted.folder.with_suffix(".lock")):
+        shutil.rmtree(old, ignore_errors=True)  # left by a kill
         try:
             found = wanted.open()
         except ValueError as fault:

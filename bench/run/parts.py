@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from bench import names
@@ -78,6 +79,9 @@ def check(configs: Sequence[RunConfig], place: Place) -> None:
                     _open(config, domain, split, place)
         if first_time(config.model, config.loss, config.method, config.optimizer, config.scheduler, config.augment):
             _rehearse(config)
+        if first_time("watching", config.sampler, config.scoring):
+            names.build("sampler", config.sampler, np.ones((1, 1), np.int64))
+            names.build("scoring", config.scoring)
 
 
 def _open(config: RunConfig, domain: str, split: str, place: Place) -> None:
