@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 from itertools import islice
 
 import numpy as np
 import pytest
 import torch
 
-from bench.batches import Timed, normalise, scoring_batches, steps_per_epoch, training_batches
+from bench import batches as module
+from bench.augment.flip import flip
+from bench.augment.rotate90 import rotate90
+from bench.batches import Timed, cut_batches, draws, normalise, scoring_batches, steps_per_epoch, training_batches
 from bench.cache import Cache, Split, read_split
 from bench.spec import IGNORE, BenchError, DatasetInfo
 
@@ -158,3 +162,145 @@ def test_waiting_is_counted() -> None:
     timed = Timed(iter([1, 2]))
     assert list(timed) == [1, 2]
     assert timed.seconds > 0
+
+
+# ------------------------------------------------------------------ which images, which crops
+
+
+def test_a_sampler_says_which_images_a_pass_shows() -> None:
+    def twos(generator: np.random.Generator) -> np.ndarray:
+        return np.full(7, generator.integers(7))
+
+    drawn = islice(training_batches(split(), batch_size=3, seed=1, device=CPU, sampler=twos), 6)
+    seen = [(b.images[:, 0, 0, 0] * 0.229 * 255 + 0.485 * 255).round().int().tolist() for b in drawn]
+    want = [int(draws(1, 0, epoch).integers(7)) for epoch in range(3)]
+    assert seen == [[want[step // 2]] * 3 for step in range(6)]
+
+
+def halves() -> Split:
+    """Labels 0 on the left, 1 on the right; the upper half of each image is void."""
+    labels = torch.zeros(6, 16, 20, dtype=torch.uint8)
+    labels[:, :, 10:] = 1
+    labels[:, :8] = IGNORE
+    return Split(torch.zeros(6, 3, 16, 20, dtype=torch.uint8), labels, tuple("abcdef"), "d")
+
+
+def shares(**changes: object) -> list[float]:
+    """The largest class's share of what is not void, in each of 300 crops; 1 where all is void."""
+    options = {"batch_size": 3, "seed": 2, "crop_px": (6, 6)} | changes
+    found = []
+    for _, labels in islice(cut_batches(halves(), **options), 100):  # type: ignore[arg-type]
+        for crop in labels:
+            counts = torch.bincount(crop.flatten(), minlength=256)[:2]
+            found.append(float(counts.max() / counts.sum()) if counts.any() else 1.0)
+    return found
+
+
+def test_crops_that_one_class_fills_are_drawn_again() -> None:
+    limited, free = shares(crop_max_share=0.75), shares()
+    assert sum(share > 0.75 for share in free) > 200
+    assert sum(share > 0.75 for share in limited) < 80  # one in seven will do: ten redraws do not always help
+    assert shares(crop_max_share=0.75) == limited
+    assert shares(crop_max_share=0.75, start=50)[:150] == limited[150:]
+
+
+def test_a_share_that_no_crop_exceeds_changes_no_crop() -> None:
+    images = torch.randint(256, (6, 3, 16, 20), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    plain = Split(images, torch.zeros(6, 16, 20, dtype=torch.uint8), tuple("abcdef"), "d")
+
+    def drawn(**changes: float) -> list[bytes]:
+        cut = cut_batches(plain, batch_size=3, seed=2, crop_px=(6, 6), **changes)  # type: ignore[arg-type]
+        return [images.numpy().tobytes() for images, _ in islice(cut, 9)]
+
+    assert drawn(crop_max_share=1.0) == drawn()
+    assert drawn(crop_max_share=0.9) != drawn()
+
+
+def test_redraws_end() -> None:
+    void = Split(
+        torch.zeros(3, 3, 8, 8, dtype=torch.uint8), torch.full((3, 8, 8), IGNORE, dtype=torch.uint8), tuple("abc"), ""
+    )
+    _, labels = next(cut_batches(void, batch_size=3, seed=0, crop_px=(4, 4), crop_max_share=0.5))
+    assert (labels == IGNORE).all()
+
+
+# ------------------------------------------------------------------ the fast ways give the same numbers
+
+
+def mixed() -> Split:
+    draw = torch.Generator().manual_seed(0)
+    images = torch.randint(256, (7, 3, 40, 40), dtype=torch.uint8, generator=draw)
+    return Split(images, torch.randint(5, (7, 40, 40), dtype=torch.uint8, generator=draw), tuple("abcdefg"), "d")
+
+
+def drawn(*augment: object) -> list[tuple[bytes, bytes]]:
+    found = training_batches(mixed(), batch_size=3, seed=4, device=CPU, crop_px=(32, 32), augment=augment)  # type: ignore[arg-type]
+    return [
+        (b.images.contiguous().numpy().tobytes(), b.labels.contiguous().numpy().tobytes()) for b in islice(found, 5)
+    ]
+
+
+def test_pixels_that_are_moved_as_bytes_are_the_same_as_numbers() -> None:
+    def brighter(images: torch.Tensor, labels: torch.Tensor, g: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+        assert images.dtype == torch.float32
+        return images + torch.rand(len(images), 1, 1, 1, generator=g), labels
+
+    def moved(transform: object, early: bool) -> object:
+        def same(*batch: torch.Tensor) -> object:
+            kinds.add(batch[0].dtype)
+            return transform(*batch)  # type: ignore[operator]
+
+        same.moves_only = early  # type: ignore[attr-defined]
+        return same
+
+    for chain in ([flip()], [rotate90(), flip()], [flip(), brighter, rotate90()]):
+        kinds: set[torch.dtype] = set()
+        late = drawn(*(moved(t, False) for t in chain))
+        assert kinds == {torch.float32}
+        kinds.clear()
+        assert drawn(*(t if t is brighter else moved(t, True) for t in chain)) == late
+        assert torch.uint8 in kinds
+        assert drawn(*chain) == late
+
+
+@pytest.mark.parametrize("block", [1, 1000, 1600, 2**18])
+def test_normalising_in_blocks_is_normalising(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    images = mixed().images
+    mean, deviation = (torch.tensor(part).mul(255).view(3, 1, 1) for part in (module.MEAN, module.STD))
+    want = (images.float() - mean) / deviation
+    monkeypatch.setattr(module, "BLOCK_PX", block)
+    assert torch.equal(normalise(images), want)
+    assert torch.equal(normalise(images[:, :, 3:30, 5:33]), want[:, :, 3:30, 5:33])
+    assert not torch.equal(normalise(images), images.float() / (255 * deviation / 255) - mean / deviation)
+
+
+def test_batches_of_the_first_version_are_what_they_were() -> None:
+    """Digests from before crops went into one buffer and were normalised in blocks: records rest on these batches."""
+
+    def digest(*augment: object, **options: object) -> str:
+        whole = hashlib.sha256()
+        found = training_batches(  # type: ignore[call-overload]
+            mixed_by_hand(), batch_size=3, seed=3, device=CPU, start=1, augment=augment, **options
+        )
+        for batch in islice(found, 4):
+            whole.update(batch.images.contiguous().numpy().tobytes() + batch.labels.contiguous().numpy().tobytes())
+        return whole.hexdigest()[:16]
+
+    assert [
+        digest(),
+        digest(crop_px=(9, 13)),
+        digest(flip(), crop_px=(16, 16)),
+        digest(rotate90(), crop_px=(8, 8)),
+    ] == [
+        "54daffa8e6e923cc",
+        "22d3ffe63a7d5cce",
+        "65706e7b522c185e",
+        "f057ac57ad974385",
+    ]
+
+
+def mixed_by_hand() -> Split:
+    """Without a random generator, whose numbers may change with versions."""
+    codes = torch.arange(7 * 3 * 20 * 24).mul(2654435761).div(7, rounding_mode="floor").remainder(256).to(torch.uint8)
+    images = codes.view(7, 3, 20, 24)
+    return Split(images, images[:, 0].remainder(5), tuple("abcdefg"), "d")
