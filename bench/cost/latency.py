@@ -22,6 +22,8 @@ from bench.spec import JSON, Measurement
 
 MIN_SAMPLES, MAX_SAMPLES, FEW_SAMPLES = 3, 200, 20
 WARMUP_SHARE, MAX_WARMUP_S, KEPT_WARMUPS = 0.2, 2.0, 20
+UNSTEADY = 0.1
+"""Std per mean above which a reader is warned (pyperf's threshold); above a half nothing is published."""
 MIN_CPU_SHARE = 0.95
 """CPU time per wall time and thread below which other programs had the processor."""
 
@@ -129,6 +131,10 @@ def _flags(readings: list[_Reading], threads: int, clock: Clock) -> tuple[str, .
     flags = []
     if len(readings) < FEW_SAMPLES:
         flags.append(f"few samples (n={len(readings)})")
+    walls = [r.wall_s for r in readings]
+    spread, mean = std(walls), statistics.fmean(walls)
+    if spread is not None and spread > UNSTEADY * mean:
+        flags.append(f"unsteady (std is {spread / mean:.0%} of the mean)")
     if not clock.queued:
         share = statistics.median(r.cpu_s / r.wall_s if r.wall_s else 1.0 for r in readings)
         if share < MIN_CPU_SHARE * threads:

@@ -172,6 +172,17 @@ def test_a_processor_that_others_use_is_flagged() -> None:
     assert crowded.refused is None
 
 
+def test_unsteady_readings_are_flagged_and_published() -> None:
+    class Restless(VirtualCpu):
+        def synchronise(self) -> None:
+            self.forward_s = 0.13 if self.waits % 8 < 4 else 0.1
+            super().synchronise()
+
+    found = measure_latency(nn.Identity(), IMAGE, clock=Restless(0.1))
+    assert found.flags == ("unsteady (std is 13% of the mean)",)
+    assert found.measurement is not None
+
+
 def test_without_a_peak_the_protocol_says_that_nothing_was_checked() -> None:
     found = measure_latency(nn.Identity(), IMAGE, clock=VirtualCpu(0.1), macs=10**15)
     assert found.protocol["plausibility"].startswith("not checked")
