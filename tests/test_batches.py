@@ -9,10 +9,19 @@ import numpy as np
 import pytest
 import torch
 
-from bench import batches as module
 from bench.augment.flip import flip
 from bench.augment.rotate90 import rotate90
-from bench.batches import Timed, cut_batches, draws, normalise, scoring_batches, steps_per_epoch, training_batches
+from bench.batches import (
+    Timed,
+    buffers,
+    cut_batches,
+    draws,
+    normalise,
+    normalising,
+    scoring_batches,
+    steps_per_epoch,
+    training_batches,
+)
 from bench.cache import Cache, Split, read_split
 from bench.spec import IGNORE, BenchError, DatasetInfo
 
@@ -266,9 +275,9 @@ def test_pixels_that_are_moved_as_bytes_are_the_same_as_numbers() -> None:
 @pytest.mark.parametrize("block", [1, 1000, 1600, 2**18])
 def test_normalising_in_blocks_is_normalising(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
     images = mixed().images
-    mean, deviation = (torch.tensor(part).mul(255).view(3, 1, 1) for part in (module.MEAN, module.STD))
+    mean, deviation = (torch.tensor(part).mul(255).view(3, 1, 1) for part in (normalising.MEAN, normalising.STD))
     want = (images.float() - mean) / deviation
-    monkeypatch.setattr(module, "BLOCK_PX", block)
+    monkeypatch.setattr(normalising, "BLOCK_PX", block)
     assert torch.equal(normalise(images), want)
     assert torch.equal(normalise(images[:, :, 3:30, 5:33]), want[:, :, 3:30, 5:33])
     assert not torch.equal(normalise(images), images.float() / (255 * deviation / 255) - mean / deviation)
@@ -304,3 +313,46 @@ def mixed_by_hand() -> Split:
     codes = torch.arange(7 * 3 * 20 * 24).mul(2654435761).div(7, rounding_mode="floor").remainder(256).to(torch.uint8)
     images = codes.view(7, 3, 20, 24)
     return Split(images, images[:, 0].remainder(5), tuple("abcdefg"), "d")
+
+
+# ------------------------------------------------------------------ memory that is taken again
+
+
+def kept_batches(hold: int) -> tuple[list[tuple[torch.Tensor, torch.Tensor]], list[tuple[bytes, bytes]]]:
+    """Batches that somebody holds on to, by a view of each, and what they were when they came."""
+    held, were = [], []
+    for batch in islice(training_batches(mixed(), batch_size=3, seed=4, device=CPU), hold):
+        were.append((batch.images[1:].numpy().tobytes(), batch.labels[0].numpy().tobytes()))
+        held.append((batch.images[1:], batch.labels[0]))
+    return held, were
+
+
+def test_what_is_held_is_never_written_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    def intact() -> bool:
+        held, were = kept_batches(12)
+        return [(images.numpy().tobytes(), labels.numpy().tobytes()) for images, labels in held] == were
+
+    assert intact()
+    monkeypatch.setattr(buffers.Buffers, "_holders", lambda self, place: 2)
+    assert not intact()  # the fault that counting holders forbids
+
+
+def test_what_nobody_holds_is_taken_again() -> None:
+    places = set()
+    for batch in islice(training_batches(mixed(), batch_size=3, seed=4, device=CPU), 12):
+        places.add(batch.images.data_ptr())
+        assert batch.images.data_ptr() % 64 == 0
+        del batch
+    assert len(places) == 1
+
+
+def test_a_graph_holds_its_memory() -> None:
+    pool = buffers.Buffers()
+    taken = pool.take((4, 5), torch.float32)
+    weight = torch.ones(5, requires_grad=True)
+    loss = (taken.fill_(2.0) * weight).sum()
+    del taken
+    pool.take((4, 5), torch.float32).fill_(7.0)
+    loss.backward()
+    assert weight.grad is not None
+    assert weight.grad.tolist() == [8.0] * 5

@@ -1,0 +1,102 @@
+"""Bytes of every step -> batches: moved, normalised and augmented on the device that trains."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+import torch
+from torch import Tensor
+
+from bench.batches.buffers import Buffers
+from bench.batches.cutting import AUGMENT, cut_batches, draws
+from bench.batches.normalising import normalise
+from bench.cache import Split
+from bench.spec import Size
+
+if TYPE_CHECKING:
+    from bench.samplers import Sampler
+
+Transform = Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a training step sees.  Labels of target images do not exist here: a method cannot peek.
+
+    `images` float (N, 3, h, w) normalised; `labels` int64 (N, h, w); `target_images` as `images`, or None.
+    """
+
+    images: Tensor
+    labels: Tensor
+    target_images: Tensor | None = None
+
+
+def training_batches(
+    split: Split,
+    *,
+    batch_size: int,
+    seed: int,
+    device: torch.device,
+    crop_px: Size | None = None,
+    crop_max_share: float | None = None,
+    sampler: Sampler | None = None,
+    augment: Sequence[Transform] = (),
+    start: int = 0,
+) -> Iterator[Batch]:
+    """The batches of steps `start`, `start` + 1, ... without end, out of `cut_batches`.
+
+    Transforms at the head of `augment` that say they only move pixels (`moves_only`) do so while a pixel is a byte: the
+    same numbers for a quarter of the traffic.  On the CPU the memory of a batch is taken again once nobody holds it.
+    """
+    cut = cut_batches(
+        split,
+        batch_size=batch_size,
+        seed=seed,
+        crop_px=crop_px,
+        crop_max_share=crop_max_share,
+        sampler=sampler,
+        start=start,
+        pin=device.type == "cuda",
+    )
+    moves = tuple(itertools.takewhile(lambda transform: getattr(transform, "moves_only", False), augment))
+    buffers = Buffers()
+    for step, (pixels, codes) in enumerate(cut, start):
+        pixels, codes = pixels.to(device, non_blocking=True), codes.to(device, non_blocking=True)
+        generator = torch.Generator()
+        if augment:
+            generator.manual_seed(int(draws(seed, AUGMENT, step).integers(2**63)))
+        for transform in moves:
+            pixels, codes = transform(pixels, codes, generator)
+        if device.type == "cpu":
+            images = normalise(pixels, buffers.take(pixels.shape, torch.float32))
+            labels = buffers.take(codes.shape, torch.int64).copy_(codes)
+        else:
+            images, labels = normalise(pixels), codes.long()
+        for transform in augment[len(moves) :]:
+            images, labels = transform(images, labels, generator)
+        del pixels, codes
+        batch = Batch(images, labels)
+        del images, labels
+        yield batch
+        del batch  # or its memory would still be held when the next one asks for some
+
+
+T = TypeVar("T")
+
+
+class Timed(Iterator[T]):
+    """An iterator that knows how long its consumer has waited for it: `seconds`."""
+
+    def __init__(self, items: Iterator[T]) -> None:
+        self._items = items
+        self.seconds = 0.0
+
+    def __next__(self) -> T:
+        before = time.perf_counter()
+        item = next(self._items)
+        self.seconds += time.perf_counter() - before
+        return item
