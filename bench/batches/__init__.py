@@ -1,0 +1,25 @@
+"""A split and a seed -> the batch of every step: the same on any device and after any restart.
+
+`cutting` gives bytes, `normalising` makes numbers of them, `training` joins both with augmentation; `scoring` goes
+through a split in order.
+"""
+
+from bench.batches.cutting import crop_size, cut_batches, draws, steps_per_epoch
+from bench.batches.normalising import MEAN, STD, normalise
+from bench.batches.scoring import scoring_batches
+from bench.batches.training import Batch, Timed, Transform, training_batches
+
+__all__ = [
+    "MEAN",
+    "STD",
+    "Batch",
+    "Timed",
+    "Transform",
+    "crop_size",
+    "cut_batches",
+    "draws",
+    "normalise",
+    "scoring_batches",
+    "steps_per_epoch",
+    "training_batches",
+]

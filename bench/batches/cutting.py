@@ -1,0 +1,126 @@
+"""A split and a seed -> the bytes of every step: which images, and what is cut out of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.batches.buffers import Buffers
+from bench.cache import Split
+from bench.spec import IGNORE, BenchError, ExitCode, Size
+
+if TYPE_CHECKING:
+    from bench.samplers import Sampler
+
+ORDER, CROP, AUGMENT = range(3)
+"""Streams of random numbers: each draw comes from a generator of its own (seed, stream, step), no shared state."""
+
+REDRAWS = 10
+"""How often a crop is drawn again that one class fills; the last is taken as it is."""
+
+
+def draws(seed: int, stream: int, step: int) -> np.random.Generator:
+    """The generator of one stream at one step (or epoch)."""
+    return np.random.Generator(np.random.Philox(key=[(seed << 8) | stream, step]))
+
+
+def steps_per_epoch(images: int, batch_size: int) -> int:
+    """Full batches in one pass; the rest of a pass is dropped.  Raises BenchError when there is not a single one."""
+    if images < batch_size:
+        raise BenchError(
+            f"the source split has {images} images, fewer than one batch of {batch_size}",
+            remedy="lower `batch_size` or use more images",
+            key="batch_size",
+            code=ExitCode.DATA,
+        )
+    return images // batch_size
+
+
+def crop_size(image: Sequence[int], crop_px: Size | None) -> Size:
+    """The (height, width) of a crop of an `image` of (height, width).  Raises BenchError when it does not fit."""
+    height, width = image
+    crop = crop_px or (height, width)
+    if crop[0] > height or crop[1] > width:
+        problem = f"a crop of {crop[1]}x{crop[0]} does not fit in images of {width}x{height}"
+        raise BenchError(problem, remedy="lower `crop_px` or raise `resize_px`", key="crop_px", code=ExitCode.DATA)
+    return crop
+
+
+def cut_batches(
+    split: Split,
+    *,
+    batch_size: int,
+    seed: int,
+    crop_px: Size | None = None,
+    crop_max_share: float | None = None,
+    sampler: Sampler | None = None,
+    start: int = 0,
+    pin: bool = False,
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Images uint8 (B, 3, h, w) and labels uint8 (B, h, w) of steps `start`, `start` + 1, ... without end.
+
+    `sampler` gives the images of each pass: every one once, in an order of its own, unless given.  Crops are drawn
+    uniformly, and again where one class covers more than `crop_max_share` of what is not void.  They come on the
+    split's device; with `pin` those of a split in host memory lie where a device can fetch them.  An image smaller than
+    `crop_px` is a BenchError.
+    """
+    crop = crop_size(split.images.shape[-2:], crop_px)
+    per_epoch = steps_per_epoch(len(split), batch_size)
+    buffers = None if pin else Buffers()
+    step, order_of, order = start, -1, np.empty(0, np.int64)
+    while True:
+        epoch, within = divmod(step, per_epoch)
+        if epoch != order_of:
+            passes = draws(seed, ORDER, epoch)
+            order_of, order = epoch, passes.permutation(len(split)) if sampler is None else sampler(passes)
+        chosen = order[within * batch_size : (within + 1) * batch_size]
+        spots = _spots(split, chosen.tolist(), crop, draws(seed, CROP, step), crop_max_share)
+        yield _copied(split.images, spots, buffers), _copied(split.labels, spots, buffers)
+        step += 1
+
+
+Spot = tuple[int, slice, slice]
+"""An image of a split, and the rows and columns that are cut out of it."""
+
+
+def _spots(
+    split: Split, chosen: Sequence[int], crop: Size, generator: np.random.Generator, max_share: float | None
+) -> list[Spot]:
+    room = [whole - part + 1 for whole, part in zip(split.images.shape[-2:], crop, strict=True)]
+
+    def spot(image: int, corner: Sequence[int]) -> Spot:
+        y, x = corner
+        return image, slice(y, y + crop[0]), slice(x, x + crop[1])
+
+    corners = generator.integers(0, room, size=(len(chosen), 2)).tolist()
+    spots = [spot(image, corner) for image, corner in zip(chosen, corners, strict=True)]
+    if max_share is not None:
+        labels = split.labels if split.host_labels is None else split.host_labels
+        for k, image in enumerate(chosen):
+            redraws = REDRAWS
+            while redraws and _filled(labels[spots[k]], max_share):
+                spots[k] = spot(image, generator.integers(0, room).tolist())
+                redraws -= 1
+    return spots
+
+
+def _copied(whole: Tensor, spots: Sequence[Spot], buffers: Buffers | None) -> Tensor:
+    """Copies of slices, which no gather beats on a CPU: on the device of `whole`, pinned where that is the host's."""
+    parts = [whole[image, ..., rows, columns] for image, rows, columns in spots]
+    shape = (len(parts), *parts[0].shape)
+    if whole.device.type != "cpu":
+        return torch.stack(parts)
+    place = (
+        torch.empty(shape, dtype=whole.dtype, pin_memory=True) if buffers is None else buffers.take(shape, whole.dtype)
+    )
+    return torch.stack(parts, out=place)
+
+
+def _filled(codes: Tensor, max_share: float) -> bool:
+    """Whether one class covers more than `max_share` of the labels uint8 (h, w) that are not void, or all is void."""
+    counts = torch.bincount(codes.flatten(), minlength=IGNORE + 1)[:IGNORE]
+    return bool(counts.max() > max_share * counts.sum()) or not counts.any()
