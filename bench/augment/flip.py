@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
 
 from bench.augment.limits import probability
-from bench.augment.samples import stacked
+from bench.augment.samples import Moving
 
 if TYPE_CHECKING:
     from bench.augment import Transform
@@ -22,11 +21,7 @@ def flip(*, p: float = 0.5) -> Transform:
     """
     probability("flip", p)
 
-    def transform(images: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        chosen = (torch.rand(len(images), generator=generator) < p).tolist()
-        return stacked(
-            (image.flip(-1), label.flip(-1)) if mirror else (image, label)
-            for image, label, mirror in zip(images, labels, chosen, strict=True)
-        )
+    def draw(samples: int, generator: torch.Generator) -> list[int]:
+        return (torch.rand(samples, generator=generator) < p).tolist()
 
-    return transform
+    return Moving(draw, lambda part, mirror: part.flip(-1) if mirror else part)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from bench.augment.samples import stacked
+from bench.augment.samples import Moving
 from bench.spec import BenchError
 
 if TYPE_CHECKING:
@@ -22,18 +22,18 @@ def rotate90() -> Transform:
     where images are not square.
     """
 
-    def transform(images: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        height, width = images.shape[-2:]
-        if height != width:
-            raise BenchError(
-                f"rotate90 needs square crops, not {height} x {width} px",
-                remedy=f"set `crop_px: {min(height, width)}`, or use flip",
-                key="augment",
-            )
-        turns = torch.randint(4, (len(images),), generator=generator).tolist()
-        return stacked(
-            (image.rot90(turn, (-2, -1)), label.rot90(turn, (-2, -1)))
-            for image, label, turn in zip(images, labels, turns, strict=True)
-        )
+    def draw(samples: int, generator: torch.Generator) -> list[int]:
+        return torch.randint(4, (samples,), generator=generator).tolist()
 
-    return transform
+    return Moving(draw, _turned)
+
+
+def _turned(part: Tensor, turns: int) -> Tensor:
+    height, width = part.shape[-2:]
+    if height != width:
+        raise BenchError(
+            f"rotate90 needs square crops, not {height} x {width} px",
+            remedy=f"set `crop_px: {min(height, width)}`, or use flip",
+            key="augment",
+        )
+    return part.rot90(turns, (-2, -1)) if turns else part

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -35,3 +36,29 @@ def stacked(pairs: Iterable[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
     """Pairs of image (3, H, W) and label (H, W) -> images (N, 3, H, W) and labels (N, H, W), copied."""
     images, labels = zip(*pairs, strict=True)
     return torch.stack(images), torch.stack(labels)
+
+
+@dataclass(frozen=True)
+class Moving:
+    """A transform that only moves pixels: the same for bytes as for numbers.
+
+    `draw(samples, generator)` gives one number per sample; `moved(part, number)` an image (3, H, W) or label (H, W)
+    moved accordingly, in memory of its own, or `part` itself where nothing moves.
+    """
+
+    draw: Callable[[int, torch.Generator], list[int]]
+    moved: Callable[[Tensor, int], Tensor]
+
+    def __call__(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        drawn = self.draw(len(images), generator)
+        return stacked(
+            (self.moved(image, number), self.moved(label, number))
+            for image, label, number in zip(images, labels, drawn, strict=True)
+        )
+
+    def in_place(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> None:
+        """The same draws, for whoever owns the batch: what stays where it is costs nothing."""
+        for image, label, number in zip(images, labels, self.draw(len(images), generator), strict=True):
+            for part in (image, label):
+                if (moved := self.moved(part, number)) is not part:
+                    part.copy_(moved)

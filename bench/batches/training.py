@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from bench.samplers import Sampler
 
 Transform = Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]]
+Move = Callable[[Tensor, Tensor, torch.Generator], None]
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,8 @@ def training_batches(
 ) -> Iterator[Batch]:
     """The batches of steps `start`, `start` + 1, ... without end, out of `cut_batches`.
 
-    Transforms at the head of `augment` that say they only move pixels (`moves_only`) do so while a pixel is a byte: the
-    same numbers for a quarter of the traffic.  On the CPU the memory of a batch is taken again once nobody holds it.
+    Transforms at the head of `augment` that only move pixels, and so have an `in_place`, do so while a pixel is a byte:
+    the same numbers for a quarter of the traffic.  On the CPU a batch's memory is taken again once nobody holds it.
     """
     cut = cut_batches(
         split,
@@ -62,15 +63,16 @@ def training_batches(
         start=start,
         pin=device.type == "cuda",
     )
-    moves = tuple(itertools.takewhile(lambda transform: getattr(transform, "moves_only", False), augment))
+    heads = itertools.takewhile(lambda transform: hasattr(transform, "in_place"), augment)
+    moves: list[Move] = [getattr(transform, "in_place") for transform in heads]  # noqa: B009
     buffers = Buffers()
     for step, (pixels, codes) in enumerate(cut, start):
         pixels, codes = pixels.to(device, non_blocking=True), codes.to(device, non_blocking=True)
         generator = torch.Generator()
         if augment:
             generator.manual_seed(int(draws(seed, AUGMENT, step).integers(2**63)))
-        for transform in moves:
-            pixels, codes = transform(pixels, codes, generator)
+        for move in moves:
+            move(pixels, codes, generator)
         if device.type == "cpu":
             images = normalise(pixels, buffers.take(pixels.shape, torch.float32))
             labels = buffers.take(codes.shape, torch.int64).copy_(codes)
