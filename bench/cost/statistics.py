@@ -65,10 +65,3 @@ def percentile(values: Sequence[float], percent: float) -> float:
     below = math.floor(place)
     above = min(below + 1, len(ordered) - 1)
     return ordered[below] + (ordered[above] - ordered[below]) * (place - below)
-
-
-def per_second(measurement: Measurement) -> float | None:
-    """Images per second at batch 1, from the median: the mean of reciprocals is not the reciprocal of the mean."""
-    seconds = {"s": 1.0, "ms": 1e-3, "us": 1e-6}[measurement.unit]
-    found = describe(measurement)
-    return None if found is None or found.median <= 0 else 1 / (found.median * seconds)

@@ -1,4 +1,4 @@
-"""The rows of the leaderboards as plain values -> CSV for spreadsheets, JSON for programs, a data frame for notebooks.
+"""The rows of the leaderboards as plain values -> CSV for spreadsheets and notebooks, JSON for programs.
 
 Scores are raw, in [0, 1], and a score that was not measured is empty (null).  One line per row of a leaderboard.
 """
@@ -9,17 +9,15 @@ import csv
 import io
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bench.report import costs, wording
 from bench.report.places import ranked
 from bench.report.results import Cell
 from bench.report.rows import Board, Row, boards
+from bench.report.settings import unusual
 from bench.spec import SCHEMA
 from bench.store import Contents
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20", "'")
 """What a formula may start with, the full-width signs included; and the quote itself, so that guarding is undone."""
@@ -27,6 +25,11 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "
 READ_CSV: dict[str, Any] = {"keep_default_na": False, "dtype": str}
 """Arguments with which `pandas.read_csv` gives back what was written: without them a model called `NA` or `00123`
 turns into nothing or 123.  Columns of numbers are then converted on purpose (`pandas.to_numeric`)."""
+
+COLUMNS = frozenset(["model", "dataset", "source", "target", "evaluate_on", "method", "loss", "optimizer", "scheduler"])
+COLUMNS |= {"augment", "batch_size", "crop_px", "resize_px", "precision", "seed"}
+"""Fields of a configuration that have columns of their own; `settings` holds the others that are not at their defaults,
+`steps` and `epochs` as they were asked for."""
 
 
 def rows(found: Sequence[Board]) -> list[dict[str, Any]]:
@@ -45,6 +48,7 @@ def _flat(board: Board, row: Row, place: str) -> dict[str, Any]:
         "reason": row.reason,
         "place": ranked_row,
         "model": config.model.name,
+        "model_options": wording.number(config.model.options),
         "source": config.source,
         "target": config.target,
         "method": wording.component(config.method),
@@ -52,8 +56,11 @@ def _flat(board: Board, row: Row, place: str) -> dict[str, Any]:
         "optimizer": wording.component(config.optimizer),
         "scheduler": wording.component(config.scheduler),
         "augment": wording.components(config.augment),
+        "crop_px": wording.pixels(config.crop_px) or None,
+        "resize_px": wording.pixels(config.resize_px) or None,
         "batch_size": config.batch_size,
         "precision": config.precision,
+        "settings": unusual(config, COLUMNS),
         "seeds": " ".join(map(str, row.seeds)),
         "steps": record.steps if record else None,
         "images_seen": record.images_seen if record else None,
@@ -134,28 +141,3 @@ def spreadsheet_safe(value: Any) -> Any:
         return value
     value = value.replace("\0", "\\x00")
     return f"'{value}" if value.startswith(FORMULA) else value
-
-
-def frame(contents: Contents) -> pd.DataFrame:
-    """The leaderboard rows as a data frame with numeric score columns, for notebooks."""
-    import pandas as pd
-
-    return pd.DataFrame(rows(boards(contents)))
-
-
-def summary_table(found: Sequence[Board]) -> list[list[str]]:
-    """Header and rows of text for a terminal: where each run stands, and its mIoU in % per evaluated domain."""
-    domains = wording.distinct(d for board in found for d in board.domains)
-    table = [["sweep", "model", "source", "method", "loss", "place", *domains, "mean", "runs"]]
-    for board in found:
-        for row, place in ranked(board.rows):
-            config = row.config
-            parts = (config.model.name, config.source, config.method.name, wording.component(config.loss))
-            scores = [_percent(row.cells.get(d)) for d in domains]
-            sweep = board.sweep + (" (synthetic data)" if board.synthetic else "")
-            table.append([sweep, *parts, place, *scores, _percent(row.mean), " ".join(row.ids)])
-    return table
-
-
-def _percent(cell: Cell | None) -> str:
-    return "" if cell is None else wording.percent(cell.value)

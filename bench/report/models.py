@@ -1,8 +1,8 @@
 """Boards and costs -> per model the table the field already uses, whichever sweep the runs came from.
 
-Columns: version, data augmentation, source domain, batch size, criterion, optimizer, scheduler, epochs, mIoU per
-evaluated domain; below it parameters, FLOPs, mean inference time and its standard deviation.  A version is a row's
-number in its table, in the order of sweeps and of their plans.
+Columns: version, data augmentation, source domain, batch size, criterion, optimizer, scheduler, epochs, whatever else
+tells rows apart, mIoU per evaluated domain; below it parameters, FLOPs, mean inference time and its standard deviation.
+A version is a row's number in its table, in the order of sweeps and of their plans.
 """
 
 from __future__ import annotations
@@ -12,12 +12,15 @@ from collections.abc import Iterable, Sequence
 from bench.report import wording
 from bench.report.costs import below_table
 from bench.report.leaderboard import data_title, runs, score
-from bench.report.markdown import Markup, code, table
+from bench.report.markdown import Markup, code, escape, table
 from bench.report.places import state
 from bench.report.rows import Board, Row
-from bench.report.settings import value
+from bench.report.settings import COLUMNS, Differences, differences, unusual, value
 from bench.spec import CostRecord
 from bench.store import Stored
+
+OWN_COLUMNS = COLUMNS | {"augment", "crop_px", "resize_px", "batch_size", "optimizer"}
+"""Fields of a configuration that these tables always show."""
 
 
 def markdown(boards: Sequence[Board], costs: Iterable[Stored[CostRecord]]) -> str:
@@ -49,17 +52,21 @@ def _section(pairs: Sequence[tuple[Board, Row]]) -> list[str]:
     lines = [f"Dataset: {title}", ""]
     if len(sizes) == 1:
         lines += [f"Resizing: {sizes[0] or 'none'}", ""]
-    return [*lines, _table(rows, board, sizes), ""]
+    found = differences(rows, OWN_COLUMNS)
+    if shared := unusual(rows[0].config, OWN_COLUMNS.union(found.fields)):
+        lines += [f"In every row: {escape(shared)}", ""]
+    return [*lines, _table(rows, board, sizes, found), ""]
 
 
-def _table(rows: Sequence[Row], board: Board, sizes: Sequence[str]) -> str:
+def _table(rows: Sequence[Row], board: Board, sizes: Sequence[str], found: Differences) -> str:
     home = board.dataset.name
     scores = [f"mIoU (%) ({wording.domain(d, home)})" for d in board.domains]
     methods = any(row.config.method.name != "source_only" for row in rows)
     options = any(row.config.model.options != rows[0].config.model.options for row in rows)
     header = ["VERSION", "DATA AUG", "SRC DOMAIN", "BATCH SIZE", *(["METHOD"] if methods else [])]
     header += [*(["MODEL OPTIONS"] if options else [])]
-    header += ["CRITERION", "OPTIMIZER", "SCHEDULER", "EPOCHS", *scores, "RUNS"]
+    header += ["CRITERION", "OPTIMIZER", "SCHEDULER", "EPOCHS", *(["SETTINGS"] if found.fields else [])]
+    header += [*scores, "RUNS"]
     lines = []
     for version, row in enumerate(rows):
         config = row.config
@@ -71,7 +78,8 @@ def _table(rows: Sequence[Row], board: Board, sizes: Sequence[str]) -> str:
         if options:
             cells.append(wording.number(config.model.options))
         cells += [wording.component(part) for part in (config.loss, config.optimizer, config.scheduler)]
-        cells += [_epochs(row), *(_score(row, d) for d in board.domains), runs(row)]
+        cells += [_epochs(row), *([found.settings(config)] if found.fields else [])]
+        cells += [*(_score(row, d) for d in board.domains), runs(row)]
         lines.append(cells)
     return table(header, lines, right=["BATCH SIZE", "EPOCHS", *scores])
 

@@ -30,8 +30,7 @@ def state(row: Row) -> str:
     """`not ranked` for a finished row without an interval, else the state and why."""
     if row.state == "finished":
         return "not ranked"
-    word = "out of memory" if row.state == "oom" else row.state
-    return f"{word}: {row.reason}" if row.reason else word
+    return wording.state(row.state, row.reason)
 
 
 def _rankable(row: Row, mean: Cell) -> bool:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from bench.spec import BenchError
 from bench.store import replace
 
 BEGIN, END = "<!-- bench:report begin -->", "<!-- bench:report end -->"
+
+_FENCE = re.compile(rb"[ \t]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)*(`{3,}(?=[^`]*$)|~{3,})")
+"""The line that opens a block of code, in a list item too; one closes it with as many of the same character or more."""
 
 
 def update(path: Path, text: str) -> bool:
@@ -49,17 +53,40 @@ def _filled(content: bytes, text: str, path: Path) -> bytes:
 
 
 def _markers(lines: list[bytes], path: Path) -> tuple[int, int]:
-    """Positions of the two marker lines; a marker counts only where it is alone on its line."""
-    found = [(i, line.strip().decode(errors="replace")) for i, line in enumerate(lines)]
-    begins, ends = ([i for i, line in found if line == marker] for marker in (BEGIN, END))
+    """Positions of the two marker lines; a marker counts only where it is alone on its line and not inside code."""
+    code = _code(lines)
+    begins, ends = (sorted(_places(lines, marker) - code) for marker in (BEGIN, END))
     for marker, places in ((BEGIN, begins), (END, ends)):
         if not places:
+            shown = sorted(_places(lines, marker))
+            if shown:
+                remedy = "put it outside of the block, or close the block"
+                raise _refuse(path, shown[0] + 1, f"has {marker} only inside a block of code", remedy)
             raise _refuse(path, max(len(lines), 1), f"has no line {marker}", f"add {BEGIN} and {END}, each on a line")
         if len(places) > 1:
             raise _refuse(path, places[1] + 1, f"has {marker} a second time", "keep one pair of markers")
     if ends[0] < begins[0]:
         raise _refuse(path, ends[0] + 1, f"has {END} before {BEGIN}", "put them in order")
     return begins[0], ends[0]
+
+
+def _places(lines: list[bytes], marker: str) -> set[int]:
+    return {i for i, line in enumerate(lines) if line.strip() == marker.encode()}
+
+
+def _code(lines: list[bytes]) -> set[int]:
+    """Positions of the lines inside fenced code; a fence that nothing closes goes on to the end, as on a page."""
+    inside: set[int] = set()
+    fence = b""
+    for i, line in enumerate(lines):
+        text = line.strip()
+        if fence:
+            inside.add(i)
+            if len(text) >= len(fence) and not text.strip(fence[:1]):
+                fence = b""
+        elif opened := _FENCE.match(line):
+            fence = opened[1]
+    return inside
 
 
 def _refuse(path: Path, line: int, problem: str, remedy: str) -> BenchError:

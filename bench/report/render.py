@@ -9,10 +9,13 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import PurePath
 
-from bench.report import classes, costs, leaderboard, models
+from bench.report import classes, costs, leaderboard, models, wording
 from bench.report.markdown import code, escape
 from bench.report.rows import ENOUGH_STEPS, Board, boards
 from bench.store import Contents
+
+STATES = ("finished", "demonstration", "planned", "interrupted", "data", "failed", "diverged", "oom")
+"""The order in which the first line counts them."""
 
 LEGEND = (
     "mIoU is from one confusion matrix over the whole split, void pixels left out; `(6 of 7 classes)`: the others "
@@ -20,9 +23,14 @@ LEGEND = (
     "[low, high] is the 95 % bootstrap interval over images, each counted as independent of the others: for frames of "
     "one drive it is too narrow. ± is the standard deviation (n-1) over the row's seeds.",
     "`place` gives the range that a row's interval leaves open: rows whose ranges meet cannot be told apart. A row of "
-    "several seeds has the interval that encloses those of its seeds. A row without counts per image is `not ranked`.",
-    f"`demonstration`: the run made fewer than {ENOUGH_STEPS} updates, or saw fewer images than its source split "
-    "holds; it shows that the run works and is never ranked.",
+    "several seeds has the interval that encloses those of its seeds. A row without an interval for every domain is "
+    "`not ranked`.",
+    "`images seen` is updates x batch size, and how many times the source split's number of images that is. An image "
+    "that is drawn again counts again: only the sampler `uniform` draws each once a pass.",
+    f"`demonstration`: the run made fewer than {ENOUGH_STEPS} updates, or saw fewer images, so counted, than its "
+    "source split holds; it shows that the run works and is never ranked.",
+    "`settings`, where the column is there, holds what tells rows apart and has no column; what all rows share stands "
+    "below their table.",
     "`gap` is the mIoU (%) on the source domain minus the mean over the other domains.",
     "`measured` says whether the project ships the figure (reference) or this machine made it, on which device, at "
     "which commit; + marks uncommitted changes. `runs` names the records.",
@@ -50,8 +58,7 @@ def _overview(found: Sequence[Board]) -> str:
     if not states:
         return "No runs yet.\n"
     counts = Counter[str](states.values())
-    order = ("finished", "demonstration", "planned", "interrupted", "failed", "diverged", "oom")
-    told = (f"{counts[s]} {'out of memory' if s == 'oom' else s}" for s in order if counts[s])
+    told = (f"{counts[s]} {wording.state(s)}" for s in STATES if counts[s])
     shipped = sum(origin == "reference" for origin, _ in states)
     return f"{len(states)} runs ({shipped} reference, {len(states) - shipped} of this machine): {', '.join(told)}.\n"
 

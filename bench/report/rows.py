@@ -21,7 +21,7 @@ ENOUGH_STEPS = 500
 """Updates below which a network from random weights has hardly left its start, however small its source split is."""
 
 Origin = Literal["local", "reference"]
-State = Literal["finished", "demonstration", "planned", "failed", "diverged", "oom", "interrupted"]
+State = Literal["finished", "demonstration", "planned", "failed", "diverged", "oom", "data", "interrupted"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -225,7 +225,8 @@ def _later_failure(item: _Item, failures: dict[str, Failure]) -> str:
     failure = failures.get(item.result.record.run_id) if item.result else None
     if failure is None or item.origin != "local":
         return ""
-    return f"{item.id}: another attempt {failure.state} ({printable(failure.reason, limit=100)})"
+    told = wording.state(failure.state, printable(failure.reason, limit=100))
+    return f"{item.id}: another attempt did not finish ({told})"
 
 
 def _rows(items: list[_Item]) -> tuple[Row, ...]:

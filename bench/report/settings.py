@@ -12,7 +12,10 @@ from bench.spec import Component, RunConfig
 COLUMNS = frozenset(
     ["model", "dataset", "source", "target", "evaluate_on", "method", "loss", "scheduler", "steps", "epochs", "seed"]
 )
-"""Fields of a configuration that have a column of their own (or name the table)."""
+"""Fields of a configuration that have a column of their own in a leaderboard (or name the table)."""
+
+LENGTH = frozenset(["steps", "epochs"])
+"""Fields whose column tells what was done: it is empty in a row that has not run."""
 
 COMPONENTS = ("model", "method", "loss", "optimizer", "scheduler", "sampler", "scoring")
 
@@ -34,16 +37,18 @@ class Differences:
 
     def settings(self, config: RunConfig) -> str:
         """`batch size 6; augment flip, rotate90` for the fields that differ."""
-        return "; ".join(f"{_words(f)} {self._value(config, f)}" for f in self.fields)
+        told = (f for f in self.fields if f not in LENGTH or getattr(config, f) is not None)
+        return "; ".join(f"{_words(f)} {self._value(config, f)}" for f in told)
 
     def _value(self, config: RunConfig, field: str) -> str:
         return self.component(field, config.optimizer) if field == "optimizer" else value(config, field)
 
 
-def differences(rows: Sequence[Row]) -> Differences:
-    """What differs among `rows` (at least one)."""
+def differences(rows: Sequence[Row], columns: frozenset[str] = COLUMNS) -> Differences:
+    """What differs among `rows` (at least one) in a table with these columns."""
     configs = [row.config for row in rows]
-    fields = [f for f in RunConfig.model_fields if f not in COLUMNS]
+    shown = columns if all(row.results for row in rows) else columns - LENGTH
+    fields = [f for f in RunConfig.model_fields if f not in shown]
     options = {}
     for kind in COMPONENTS:
         for same in wording.grouped((getattr(c, kind) for c in configs), lambda part: part.name):
@@ -65,6 +70,14 @@ def common(rows: Sequence[Row], found: Differences) -> list[str]:
     fields = [f for f in RunConfig.model_fields if f not in COLUMNS and f not in found.fields]
     told = (f for f in fields if f not in USUAL or getattr(config, f) != RunConfig.model_fields[f].default)
     return [f"{_words(f)} {value(config, f)}" for f in told if getattr(config, f)]
+
+
+def unusual(config: RunConfig, columns: frozenset[str]) -> str:
+    """`scoring sliding(window_px: 64); steps 600`: the fields without a column that are not at their defaults."""
+    told = (
+        n for n, field in RunConfig.model_fields.items() if n not in columns and getattr(config, n) != field.default
+    )
+    return "; ".join(f"{_words(f)} {value(config, f)}" for f in told)
 
 
 def value(config: RunConfig, field: str) -> str:

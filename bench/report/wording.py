@@ -11,6 +11,8 @@ from bench.store import canonical
 
 T = TypeVar("T")
 ORIGINS: dict[str, str] = {"local": "this machine", "reference": "reference"}
+STATES: dict[str, str] = {"oom": "out of memory", "data": "data fault"}
+"""What became of a run, where the word of its record is none for a table."""
 
 
 def key_of(value: Any) -> str:
@@ -78,6 +80,12 @@ def pixels(size: Size | None) -> str:
 
 
 # ------------------------------------------------------------------ names
+
+
+def state(word: str, reason: str = "") -> str:
+    """`out of memory: batch 6 at (96, 96)`."""
+    told = STATES.get(word, word)
+    return f"{told}: {reason}" if reason else told
 
 
 def component(part: Component, shown: Iterable[str] | None = None) -> str:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.cost.statistics import describe, per_second, percentile, std
+from bench.cost.statistics import describe, percentile, std
 from bench.spec import Measurement
 
 READINGS = st.lists(st.floats(0.001, 1e4), min_size=2, max_size=60)
@@ -46,12 +46,6 @@ def test_too_few_readings_give_none() -> None:
     assert many.p90 == pytest.approx(597.7)
     assert many.p99 is not None
     assert describe(Measurement(unit="ms", values=(1.0,) * 63)).p90 is None
-
-
-def test_images_per_second_come_from_the_median() -> None:
-    assert per_second(Measurement(unit="ms", values=(10.0, 10.0, 1000.0))) == pytest.approx(100.0)
-    assert per_second(Measurement(unit="s", values=(0.5,))) == pytest.approx(2.0)
-    assert per_second(Measurement(unit="ms", values=())) is None
 
 
 def test_what_reports_use_loads_no_torch() -> None:

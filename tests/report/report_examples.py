@@ -59,6 +59,32 @@ def config(**changes: Any) -> RunConfig:
     return RunConfig(**{**plain, **changes})
 
 
+CHANGES: tuple[dict[str, Any], ...] = (
+    {"scoring": Component(name="sliding", options={"window_px": 64})},
+    {"sampler": Component(name="class_balanced", options={"min_pixels": 0})},
+    {"crop_max_share": 0.75},
+    {"schedule_steps": 1200},
+    {"choose": "source_val", "evaluate_every": 100},
+    {"evaluate_every": 100},
+    {"precision": "bf16"},
+    {"resize_px": (64, 64)},
+    {"crop_px": None},
+    {"batch_size": 8},
+    {"augment": (Component(name="flip"),)},
+    {"model": Component(name="pidnet_s", options={"weights": "imagenet"})},
+    {"optimizer": Component(name="adam")},
+    {"method": Component(name="fda"), "target": "landcover/rural"},
+    {"loss": Component(name="dice")},
+    {"scheduler": Component(name="constant")},
+    {"source": "landcover/rural"},
+    {"steps": None, "epochs": 12},
+)
+"""Changes to `config()`, each of which a reader of any table has to see: at least one for every field."""
+
+NO_COLUMN = {"scoring", "sampler", "crop_max_share", "schedule_steps", "choose", "evaluate_every", "steps"}
+"""What of them only the export's `settings` tell."""
+
+
 def run_id(number: int) -> str:
     return f"r-{number:016x}"
 
@@ -186,6 +212,7 @@ def example(folder: Path) -> Contents:
         10: config(augment=(Component(name="flip"),)),
         11: config(method=Component(name="fda"), target="landcover/rural", epochs=2, steps=None),
         12: config(loss=other, seed=1),
+        13: config(scoring=Component(name="sliding", options={"window_px": 64})),
     }
     runs = [
         with_images(1, folder, (0.9, 0.7), config=configs[1]),
@@ -203,6 +230,7 @@ def example(folder: Path) -> Contents:
         failure(8, config=configs[8], state="diverged", reason="loss is not finite at step 7"),
         failure(9, config=configs[9], state="oom", reason="batch 4 at (96, 96)"),
         failure(11, config=configs[11], state="interrupted", reason="stopped after step 50 of 600"),
+        failure(13, config=configs[13], state="data", reason="val/0001.png: is no picture"),
     )
     gpu = cost(device="Example GPU", measured_utc="2026-11-20T10:00:00Z", latency_flags=("std over 10 % of mean",))
     refused = cost(model=UNET, latency=None, latency_refused="faster than the card can multiply", fvcore_total=None)

@@ -1,4 +1,4 @@
-"""CSV, JSON, HTML and data frames carry the same rows, and none of them runs what a record says."""
+"""CSV, JSON and HTML carry the same rows, and none of them runs what a record says."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import csv
 import html.parser
 import io
 import json
+from typing import Any, get_args
 
 import pandas as pd
 import pytest
-from report_examples import config, cost, example, record, stored, stored_cost
+from report_examples import CHANGES, NO_COLUMN, config, cost, example, record, stored, stored_cost
 from report_hostile import PAYLOADS, hostile
 
 from bench.report import export, page
-from bench.report.rows import boards
-from bench.spec import Component, printable
+from bench.report.rows import State, boards
+from bench.spec import Component, RunConfig, printable
 from bench.store import Contents
 
 FORMULAS = ("=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "\uff1d1", "'quoted", "'=1")
@@ -86,22 +87,37 @@ def test_json_round_trip(tmp_path):
     assert text.isascii()
 
 
-def test_frame_has_numeric_scores(tmp_path):
-    frame = export.frame(example(tmp_path))
-    assert frame["miou mean"].dtype == float
-    assert set(frame["state"]) == {"finished", "demonstration", "planned", "failed", "diverged", "oom", "interrupted"}
+def test_every_state_is_a_word(tmp_path):
+    states = {row["state"] for row in export.rows(boards(example(tmp_path)))}
+    assert states == set(get_args(State))
+
+
+def exported(own: RunConfig) -> dict[str, Any]:
+    (row,) = export.rows(boards(Contents(runs=(stored(record(1, config=own)),))))
+    return row
+
+
+def test_settings_hold_what_has_no_column():
+    assert exported(config())["settings"] == "steps 600"
+    sizes = exported(config(resize_px=(120, 160), crop_px=None))
+    assert (sizes["resize_px"], sizes["crop_px"]) == ("(120, 160)", None)
+    sliding = Component(name="sliding", options={"window_px": 64})
+    told = exported(config(scoring=sliding, choose="source_val", evaluate_every=50))["settings"]
+    assert told == "scoring sliding(window_px: 64); steps 600; evaluate every 50; choose source_val"
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: next(iter(change)))
+def test_rows_of_different_settings_never_look_alike(change):
+    changed, plain = exported(config(**change)), exported(config())
+    assert changed != plain
+    without = [{k: v for k, v in row.items() if k != "settings"} for row in (changed, plain)]
+    assert (without[0] == without[1]) == (next(iter(change)) in NO_COLUMN)  # the control: it is `settings` that tells
 
 
 def test_a_demonstration_has_no_place(tmp_path):
     rows = export.rows(boards(example(tmp_path)))
     assert {row["place"] for row in rows if row["state"] != "finished"} == {None}
     assert {row["place"] for row in rows if row["state"] == "finished"} > {None, "4"}
-
-
-def test_summary_table_has_constant_width(tmp_path):
-    header, *rows = export.summary_table(boards(example(tmp_path)))
-    assert {len(row) for row in rows} == {len(header)}
-    assert rows[0][header.index("sweep")] == "urban_rural (synthetic data)"
 
 
 # ------------------------------------------------------------------ the page

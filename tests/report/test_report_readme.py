@@ -66,6 +66,37 @@ def test_a_marker_inside_a_sentence_is_text(readme):
     assert readme.read_text().startswith(f"write `{BEGIN}`")
 
 
+FENCES = (
+    ("```", "```"),
+    ("~~~", "~~~~ "),
+    ("````md", " ````"),
+    (" ~~~ a", "~~~"),
+    ("- ```", "  ```"),
+    ("1. ~~~", "~~~"),
+)
+
+
+@pytest.mark.parametrize(("opens", "shuts"), FENCES)
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_markers_inside_code_are_text(readme, opens, shuts, newline):
+    shown = f"{opens}\n{BEGIN}\nshown\n``\n{END}\n{shuts}\n"
+    write(readme, f"{shown}{BEGIN}\nold\n{END}\n{shown}".replace("\n", newline))
+    assert update(readme, "new")
+    assert readme.read_bytes().decode() == f"{shown}{BEGIN}\n\nnew\n\n{END}\n{shown}".replace("\n", newline)
+
+
+@pytest.mark.parametrize("line", ["``", "x ```", "``` a ` b", "~~", "`` `"])
+def test_what_opens_no_code_hides_no_marker(readme, line):
+    write(readme, f"{line}\n{BEGIN}\n{END}\n")
+    assert update(readme, "new")
+
+
+def test_a_shorter_or_another_fence_closes_nothing(readme):
+    write(readme, f"````\n```\n~~~~\n{BEGIN}\n{END}\n````\n{BEGIN}\n{END}\n")
+    assert update(readme, "new")
+    assert readme.read_text().startswith(f"````\n```\n~~~~\n{BEGIN}\n{END}\n````\n{BEGIN}\n\nnew")
+
+
 @pytest.mark.parametrize(
     ("text", "line", "words"),
     [
@@ -78,6 +109,8 @@ def test_a_marker_inside_a_sentence_is_text(readme):
         (f"{BEGIN}\n{END}\n{BEGIN}\n{END}\n", 3, "a second time"),
         (f"{BEGIN}\n{BEGIN}\n{END}\n{END}\n", 2, "a second time"),
         (f"x\n{END}\n{BEGIN}\n", 2, "before"),
+        (f"```\n{BEGIN}\n{END}\n```\n", 2, "only inside a block of code"),
+        (f"{BEGIN}\n```\n{END}\n", 3, "only inside a block of code"),
     ],
 )
 def test_broken_markers_are_refused_with_their_line(readme, text, line, words):

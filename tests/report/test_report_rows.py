@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from report_examples import (
+    CHANGES,
+    NO_COLUMN,
     UNET,
     cells,
     column,
@@ -21,12 +24,13 @@ from report_examples import (
 )
 
 from bench import scores
-from bench.report import places
+from bench.report import places, wording
 from bench.report.leaderboard import score
-from bench.report.render import render
+from bench.report.render import STATES, render
 from bench.report.results import Cell
-from bench.report.rows import ENOUGH_STEPS, boards
-from bench.spec import BenchError, Component, Sweep
+from bench.report.rows import ENOUGH_STEPS, State, boards
+from bench.report.settings import Differences
+from bench.spec import BenchError, Component, Failure, RunConfig, Sweep
 from bench.store import Contents
 
 # ------------------------------------------------------------------ which rows there are
@@ -78,8 +82,85 @@ def test_a_failure_of_no_plan_is_shown():
 
 def test_a_failed_rerun_is_noted_beside_its_record():
     text = render(Contents(runs=(stored(record(1)),), failures=(failure(1),)))
-    assert "another attempt failed" in text
+    assert "another attempt did not finish (failed: RuntimeError: no such thing)" in text
     assert column(text, "place", "place") == ["not ranked"]
+
+
+@pytest.mark.parametrize("state", get_args(Failure.model_fields["state"].annotation))
+def test_every_failure_is_counted_and_told_in_words(state):
+    words = wording.state(state)
+    text = render(Contents(failures=(failure(1, state=state, reason="so it was"),)))
+    assert column(text, "place", "place") == [f"{words}: so it was"]
+    assert column(text, "VERSION", "VERSION") == [f"0 ({words}: so it was)"]
+    assert f"\n1 runs (0 reference, 1 of this machine): 1 {words}.\n" in text
+
+
+def test_a_state_that_is_no_word_has_words():
+    assert wording.state("data", "no such folder") == "data fault: no such folder"
+    assert wording.state("oom") == "out of memory"
+
+
+def test_every_state_has_its_place_in_the_first_line():
+    assert set(get_args(State)) == set(STATES)
+    assert set(get_args(Failure.model_fields["state"].annotation)) < set(STATES)
+
+
+# ------------------------------------------------------------------ settings
+
+
+def test_every_field_is_changed_once():
+    changed = {field for change in CHANGES for field in change}
+    assert changed == set(RunConfig.model_fields) - {"dataset", "evaluate_on", "seed"}
+
+
+def told_apart(contents: Contents, start: str) -> bool:
+    """Whether the two rows differ in more than their number and their name."""
+    header, _, *rows = cells(render(contents), start)
+    places = [i for i, title in enumerate(header) if title not in ("VERSION", "RUNS", "place", "runs")]
+    first, second = ([row[i] for i in places] for row in rows)
+    return first != second
+
+
+def finished(*configs: RunConfig) -> Contents:
+    """Runs of the same scores."""
+    counts = record(1).confusion
+    return Contents(runs=tuple(stored(record(n, config=c, confusion=counts)) for n, c in enumerate(configs)))
+
+
+def waiting(*configs: RunConfig) -> Contents:
+    """Runs that have not started."""
+    return Contents(sweeps=((Sweep(name="s", runs=tuple(planned(n, c) for n, c in enumerate(configs))), "local"),))
+
+
+each_change = pytest.mark.parametrize("change", CHANGES, ids=lambda change: next(iter(change)))
+
+
+@each_change
+@pytest.mark.parametrize("start", ["place", "VERSION"])
+def test_rows_of_different_settings_never_look_alike(change, start):
+    both = config(), config(**change)
+    assert told_apart(waiting(*both), start)
+    if "steps" not in change:  # however it was asked for, what was done is the same and has a column
+        assert told_apart(finished(*both), start)
+
+
+@each_change
+@pytest.mark.parametrize("start", ["place", "VERSION"])
+def test_without_the_settings_they_do(change, start, monkeypatch):
+    """Negative control: the same check tells what no other column does."""
+    monkeypatch.setattr(Differences, "settings", lambda self, own: "")
+    silent = NO_COLUMN | {"precision"}
+    if start == "place":
+        silent |= {"batch_size", "resize_px", "crop_px", "augment", "optimizer"}
+    assert told_apart(waiting(config(), config(**change)), start) != (next(iter(change)) in silent)
+
+
+def test_what_all_rows_of_a_model_share_is_said_once():
+    sliding = Component(name="sliding", options={"window_px": 64})
+    runs = tuple(stored(record(n, config=config(scoring=sliding, batch_size=n))) for n in (1, 2))
+    text = render(Contents(runs=runs))
+    assert "\nIn every row: scoring sliding(window_px: 64)\n" in text
+    assert "SETTINGS" not in text
 
 
 def test_a_run_stands_in_every_sweep_that_plans_it_and_once_per_model():

@@ -98,7 +98,7 @@ def test_same_bytes_in_any_surroundings_and_light_imports():
 def test_nothing_unmeasured_is_a_number(tmp_path):
     text = render(example(tmp_path))
     assert not re.search(r"\b(nan|NaN|inf|None|null)\b", text)
-    for state in ("failed", "diverged", "out of memory", "interrupted", "planned"):
+    for state in ("failed", "diverged", "out of memory", "data fault", "interrupted", "planned"):
         (row,) = [r for r in cells(text, "place")[2:] if r[0].startswith(state)]
         header = cells(text, "place")[0]
         for name, cell in zip(header, row, strict=True):
