@@ -274,7 +274,7 @@ def test_normalising_in_blocks_is_normalising(block: int, monkeypatch: pytest.Mo
     images = mixed().images
     mean, deviation = (torch.tensor(part).mul(255).view(3, 1, 1) for part in (normalising.MEAN, normalising.STD))
     want = (images.float() - mean) / deviation
-    monkeypatch.setattr(normalising, "BLOCK_PX", block)
+    monkeypatch.setattr(normalising, "BLOCK", block)
     assert torch.equal(normalise(images), want)
     assert torch.equal(normalise(images[:, :, 3:30, 5:33]), want[:, :, 3:30, 5:33])
     assert not torch.equal(normalise(images), images.float() / (255 * deviation / 255) - mean / deviation)

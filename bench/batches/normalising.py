@@ -11,8 +11,8 @@ MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 """Per-channel statistics of ImageNet, of RGB images scaled to [0, 1]: what torchvision's weights expect."""
 
-BLOCK_PX = 2**18
-"""Pixels that are normalised at a time on the CPU: a float32 plane of 1 MiB, which stays in a core's own cache."""
+BLOCK = 2**20
+"""Numbers that are made at a time on the CPU: 4 MiB, which the next two operations find in a cache."""
 
 
 def normalise(images: Tensor, place: Tensor | None = None) -> Tensor:
@@ -23,7 +23,7 @@ def normalise(images: Tensor, place: Tensor | None = None) -> Tensor:
     place = torch.empty(images.shape) if place is None else place
     planes, places = images.flatten(0, 1), place.flatten(0, 1)
     centres, deviations = mean.repeat(len(images), 1, 1), std.repeat(len(images), 1, 1)
-    several = max(1, BLOCK_PX // max(1, images.shape[-2] * images.shape[-1]))
+    several = max(1, BLOCK // max(1, images.shape[-2] * images.shape[-1]))
     for first in range(0, len(planes), several):
         part = slice(first, first + several)
         places[part].copy_(planes[part]).sub_(centres[part]).div_(deviations[part])

@@ -14,6 +14,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -251,14 +253,24 @@ def test_beside_a_loader_with_two_workers(tiles: FolderDataset, tmp_path: Path, 
 
 
 def test_building(tiles: FolderDataset, tmp_path: Path, say: Callable[[str], None]) -> None:
-    """Goal: 1.1 epochs of decoding; 1.8 x faster by the wall clock with two threads on two cores."""
+    """Goal: 1.1 epochs of decoding; 1.8 x faster by the wall clock with two threads on two cores.
+
+    Plain decoding in two threads stands beside, because a machine that is busy has no second core to give.
+    """
+    several = [replace(one, name=f"{one.name}_{k}") for k in range(4) for one in tiles.samples]
+    tiles = replace(tiles, samples=tuple(several))
     cpu: dict[str, list[float]] = {"decode": [], "build": []}
     wall: dict[int, list[float]] = {1: [], 2: []}
-    for repeat in range(5):
+    plain: list[float] = []
+    for repeat in range(3):
         begin = time.process_time()
         for index in range(len(tiles)):
             tiles.read(index)
         cpu["decode"].append(time.process_time() - begin)
+        start = time.perf_counter()
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(tiles.read, range(len(tiles))))
+        plain.append(cpu["decode"][-1] / (time.perf_counter() - start))
         for workers in (1, 2):
             begin, start = time.process_time(), time.perf_counter()
             stored_split(tiles, tmp_path / f"{repeat}-{workers}", workers=workers)
@@ -267,7 +279,10 @@ def test_building(tiles: FolderDataset, tmp_path: Path, say: Callable[[str], Non
                 cpu["build"].append(time.process_time() - begin)
     epochs = statistics.median(b / d for b, d in zip(cpu["build"], cpu["decode"], strict=True))
     faster = statistics.median(one / two for one, two in zip(wall[1], wall[2], strict=True))
-    say(f"building: {epochs:.2f} epochs of decoding (CPU); {faster:.2f} x faster with two threads (wall)")
+    say(
+        f"building: {epochs:.2f} epochs of decoding (CPU); two threads {faster:.2f} x faster (wall), plain decoding "
+        f"{statistics.median(plain):.2f} x"
+    )
     assert epochs < 2
 
 
