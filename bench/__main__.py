@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import sys
+import warnings
 
 
 def main() -> None:
     """Run the command line and leave with its exit code."""
     from bench.cli import run_command_line
+    from bench.spec import printable
 
+    for stream in (sys.stdout, sys.stderr):  # a terminal that knows no ± gets an escape, not a crash
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    warnings.formatwarning = lambda message, *_: f"bench: warning: {printable(str(message), 300)}\n"
     sys.exit(run_command_line(sys.argv[1:]))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import math
 import time
 from collections.abc import Iterator
@@ -27,6 +28,7 @@ class Journal:
         self.resumed_at: list[int] = []
         self.best: tuple[float, int] | None = None
         self.seconds = {"prepare": 0.0, "data": 0.0, "train": 0.0, "evaluate": 0.0}
+        self.started_utc = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def note(self, progress: Progress, lr: list[float]) -> int | None:
         """Take in a report and each step's learning rate; returns the first step whose loss is not finite."""
@@ -80,11 +82,16 @@ class Journal:
             "resumed_at": self.resumed_at,
             "best": self.best,
             "seconds": self.seconds,
+            "started_utc": self.started_utc,
         }
 
     def restore(self, state: dict[str, Any], step: int) -> None:
-        """Take back a `state` saved after `step` updates, and note that the run goes on from there."""
-        self.losses, self.lr, self.seconds = state["losses"], state["lr"], state["seconds"]
+        """Take back a `state` saved after `step` updates, and note that the run goes on from there.
+
+        Time already spent in this process, on reading images again, is added to what was spent before.
+        """
+        self.losses, self.lr, self.started_utc = state["losses"], state["lr"], state["started_utc"]
+        self.seconds = {name: state["seconds"][name] + spent for name, spent in self.seconds.items()}
         self.evaluations = [Evaluation.model_validate(e) for e in state["evaluations"]]
         self.best = None if state["best"] is None else (state["best"][0], state["best"][1])
         self.resumed_at = [*state["resumed_at"], step]

@@ -9,7 +9,7 @@ from bench import machine, names
 from bench.spec import BenchError, Component, ExitCode, Failure, PlannedRun, Sweep
 from bench.store import Store, parse
 
-State = Literal["done", "stale", "failed", "todo"]
+State = Literal["done", "stale", "failed", "unreadable", "todo"]
 Rerun = Literal["failed", "stale", "all"]
 
 
@@ -19,11 +19,13 @@ class Plan:
 
     `done`: a record of this machine with today's configuration, reused.  `stale`: a record whose stored configuration
     is another (a default changed without DEFAULTS being raised).  `failed`: no record, and the last attempt ended
-    badly.  `todo`: neither; an interrupted run counts here, because going on with it needs no asking.
+    badly.  `todo`: neither; a run that was interrupted, or whose data was missing or wrong, counts here, because going
+    on with it needs no asking.  `unreadable`: there is a record, damaged; it is neither shown nor run again.
     """
 
     states: tuple[tuple[PlannedRun, State], ...]
     failures: dict[str, Failure]
+    unreadable: dict[str, BenchError]
 
     def runs(self, *states: State) -> tuple[PlannedRun, ...]:
         return tuple(run for run, state in self.states if state in states)
@@ -36,21 +38,25 @@ class Plan:
 
 
 def plan(sweep: Sweep, store: Store) -> Plan:
-    """Look up every run of `sweep` among this machine's records; raises BenchError for a record that cannot be read."""
+    """Look up every run of `sweep` among this machine's records and notes."""
     finished = store.agreement({run.run_id: run.config for run in sweep.runs})
     failures: dict[str, Failure] = {}
+    unreadable = {run_id: found for run_id, found in finished.items() if isinstance(found, BenchError)}
     states: list[tuple[PlannedRun, State]] = []
     for run in sweep.runs:
+        if run.run_id in unreadable:
+            states.append((run, "unreadable"))
+            continue
         if run.run_id in finished:
             states.append((run, "done" if finished[run.run_id] else "stale"))
             continue
         failure = _failure(store, run.run_id)
-        if failure is not None and failure.state != "interrupted":
+        if failure is not None and failure.state not in ("interrupted", "data"):
             failures[run.run_id] = failure
             states.append((run, "failed"))
         else:
             states.append((run, "todo"))
-    return Plan(tuple(states), failures)
+    return Plan(tuple(states), failures, unreadable)
 
 
 def _failure(store: Store, run_id: str) -> Failure | None:

@@ -66,8 +66,11 @@ def test_it_goes_through_a_checkpoint() -> None:
     told(journal, 0, [3.0, 2.0])
     journal.better(0.4, 2)
     journal.evaluations.append(Evaluation(step=2, split="val", confusion={"d/a": ((1, 0), (0, 1))}))
+    journal.seconds["train"] = 3.0
     other = Journal()
+    other.seconds["prepare"] = 2.0  # spent before the checkpoint was found
     other.restore(journal.state(), 2)
+    assert (other.seconds["train"], other.seconds["prepare"]) == (3.0, 2.0)
     assert (other.history(), other.best, other.evaluations) == (journal.history(), (0.4, 2), journal.evaluations)
     assert other.resumed_at == [2]
 

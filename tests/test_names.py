@@ -81,6 +81,11 @@ def test_a_default_spelled_out_keeps_the_id_and_another_value_changes_it() -> No
     assert len({plain, *(names.id_of(resolved(**c)) for c in changes)}) == len(changes) + 1
 
 
+def test_a_schedule_as_long_as_the_run_is_the_default_spelled_out() -> None:
+    assert names.id_of(resolved(schedule_steps=3)) == names.id_of(resolved())
+    assert names.id_of(resolved(schedule_steps=4)) != names.id_of(resolved())
+
+
 def test_domains_and_classes_are_checked() -> None:
     with pytest.raises(BenchError, match="landcover has no domain 'urbn'; did you mean urban"):
         resolved(source="urbn")

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.cli import run_command_line
+from bench.cli import app, run_command_line
+from bench.cli.data import app as data
 from bench.spec import ExitCode
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -53,15 +54,17 @@ def test_every_sweep_that_is_named_exists_and_is_valid() -> None:
     assert run_command_line(["validate", *(str(ROOT / path) for path in sorted(named))]) == ExitCode.OK
 
 
-def test_every_verb_and_option_that_is_named_exists(capsys: pytest.CaptureFixture[str]) -> None:
-    verbs = set(re.findall(r"`?bench (\w+)\b(?! *is)", README)) & set(re.findall(r"\| `bench (\w+)", README))
-    assert len(verbs) == 6
-    for row in re.findall(r"^\| `bench (\w+)[^|]*` \|(.*)\|$", README, re.MULTILINE):
+def test_every_verb_is_named_and_every_option_that_is_named_exists(capsys: pytest.CaptureFixture[str]) -> None:
+    named = set()
+    for words, told in re.findall(r"^\| `bench ((?:data )?\w+)[^`]*` \|(.*)\|$", README, re.MULTILINE):
+        named.add(words)
         capsys.readouterr()
-        assert run_command_line([row[0], "--help"]) == ExitCode.OK
-        told = capsys.readouterr().out
-        for option in re.findall(r"`(--?[a-z-]+)", row[1]):
-            assert option in told, f"bench {row[0]} has no {option}"
+        assert run_command_line([*words.split(), "--help"]) == ExitCode.OK
+        shown = capsys.readouterr().out
+        for option in re.findall(r"`(--?[a-z-]+)", told):
+            assert option in shown, f"bench {words} has no {option}"
+    verbs, of_data = ({c.name or c.callback.__name__ for c in a.registered_commands if c.callback} for a in (app, data))
+    assert named == verbs | {f"data {verb}" for verb in of_data}
 
 
 def test_the_exit_codes_are_all_there() -> None:

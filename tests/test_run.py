@@ -10,12 +10,15 @@ from typing import Any
 import pytest
 import torch
 
+from bench.cache import Cache
 from bench.run.attempt import attempt
+from bench.run.events import Phase
 from bench.run.parts import check
 from bench.run.place import Place, pick_device
 from bench.run.training import Run
-from bench.spec import BenchError, Failure, PlannedRun, RunRecord
+from bench.spec import BenchError, ExitCode, Failure, PlannedRun, RunRecord
 from bench.store import Store
+from bench.train import Progress
 
 Make = Callable[..., PlannedRun]
 
@@ -81,21 +84,30 @@ def test_the_same_run_twice_gives_the_same_numbers_and_weights(planned: Make, pl
     assert numbers(third)["confusion"] != numbers(first)["confusion"]
 
 
+def interrupt(planned: PlannedRun, place: Place, after: int) -> Failure:
+    """Ask the run to stop once it has told of step `after`."""
+    wish: list[bool] = []
+    last: object = None
+    for last in attempt(planned, replace(place, stop=lambda: bool(wish))):
+        if isinstance(last, Progress) and last.step == after:
+            wish.append(True)
+    assert isinstance(last, Failure)
+    return last
+
+
 @pytest.mark.parametrize("after", [1, 3, 5])
 def test_a_stopped_run_goes_on_to_the_same_numbers(planned: Make, place: Place, tmp_path: Path, after: int) -> None:
     run = planned(steps=6, evaluate_every=2, choose="source_val", augment=["flip"], optimizer="adamw")
     whole = finish(run, place)
-    looks = iter(range(99))
-    stopped = replace(place, store=Store(tmp_path / "b" / "results"), stop=lambda: next(looks) + 1 == after)
-    failure = finish(run, stopped)
-    assert isinstance(failure, Failure)
+    other = replace(place, store=Store(tmp_path / "b" / "results"))
+    failure = interrupt(run, other, after)
     assert (failure.state, failure.reason) == ("interrupted", f"stopped after step {after} of 6; state saved")
-    resumed = finish(run, stopped)
+    resumed = finish(run, other)
     assert isinstance(resumed, RunRecord)
     assert resumed.resumed_at == (after,)
     assert numbers(resumed) == numbers(whole)
-    assert same(weights(stopped, run), weights(place, run))
-    assert stopped.store.read().failures == ()
+    assert same(weights(other, run), weights(place, run))
+    assert other.store.read().failures == ()
 
 
 def test_a_resume_that_forgets_the_optimizer_is_seen(
@@ -103,11 +115,58 @@ def test_a_resume_that_forgets_the_optimizer_is_seen(
 ) -> None:
     run = planned(steps=6)
     whole = finish(run, place)
-    looks = iter(range(99))
-    stopped = replace(place, store=Store(tmp_path / "b" / "results"), stop=lambda: next(looks) == 2)
-    finish(run, stopped)
+    other = replace(place, store=Store(tmp_path / "b" / "results"))
+    interrupt(run, other, 3)
     monkeypatch.setattr(torch.optim.Optimizer, "load_state_dict", lambda *_: None)
-    assert numbers(finish(run, stopped)) != numbers(whole)
+    assert numbers(finish(run, other)) != numbers(whole)
+
+
+def test_a_run_whose_data_changed_since_it_stopped_starts_anew(
+    planned: Make, place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, other = planned(steps=6), replace(place, store=Store(tmp_path / "b" / "results"))
+    interrupt(run, other, 3)
+    whole = finish(run, place)
+    monkeypatch.setattr("bench.datasets.landcover.Landcover.digest", lambda self: "other pixels")
+    with pytest.warns(UserWarning, match=r"tiny starts anew: .*images of landcover/urban:train.* changed"):
+        record = finish(run, replace(other, cache=Cache()))
+    assert isinstance(record, RunRecord)
+    assert isinstance(whole, RunRecord)
+    assert record.resumed_at == ()
+    assert record.confusion == whole.confusion  # all six steps were made anew
+    assert set(record.data_digests.values()) == {"other pixels"}
+
+
+def test_a_rerun_never_goes_on_from_what_an_earlier_attempt_left(planned: Make, place: Place) -> None:
+    run, kept = planned(steps=4), replace(place, keep="all", checkpoint_s=-1.0)
+    first, second = finish(run, kept), finish(run, kept)
+    assert isinstance(second, RunRecord)
+    assert second.resumed_at == ()
+    assert numbers(first) == numbers(second)
+    assert list(place.store.run_folder(run.run_id).glob("kept-step-*.pt"))
+
+
+def test_time_before_a_stop_counts_and_the_run_says_where_it_goes_on(planned: Make, place: Place) -> None:
+    run = planned(steps=6)
+    interrupt(run, place, 3)
+    events = list(attempt(run, place))
+    record = events[-1]
+    assert isinstance(record, RunRecord)
+    assert Phase("going on after step 3", 6) in events
+    assert record.seconds["total"] == pytest.approx(sum(v for k, v in record.seconds.items() if k != "total"), abs=0.01)
+    assert record.started_utc <= record.finished_utc
+
+
+def test_a_fault_of_the_place_stops_the_sweep_and_leaves_the_run_to_go_on(
+    planned: Make, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise BenchError("cannot be written", code=ExitCode.ENVIRONMENT)
+
+    monkeypatch.setattr(Store, "add_run", full)
+    with pytest.raises(BenchError, match="cannot be written"):
+        finish(planned(), place)
+    assert place.store.read().failures == ()
 
 
 def test_a_bad_loss_ends_as_diverged_with_its_step(planned: Make, place: Place) -> None:
@@ -127,8 +186,9 @@ def test_a_bad_loss_ends_as_diverged_with_its_step(planned: Make, place: Place) 
         (MemoryError(), "oom", "out of memory at batch 2"),
         (RuntimeError("bad\nthing"), "failed", "RuntimeError: bad thing"),
         (BenchError("no", remedy="do"), "failed", "no; do"),
+        (BenchError("bad label", code=ExitCode.DATA), "data", "bad label"),
     ],
-    ids=["cuda memory", "host memory", "exception", "known fault"],
+    ids=["cuda memory", "host memory", "exception", "known fault", "data"],
 )
 def test_a_fault_of_a_run_is_recorded(
     planned: Make, place: Place, monkeypatch: pytest.MonkeyPatch, fault: Exception, state: str, words: str
@@ -164,7 +224,7 @@ def test_scores_along_the_way_choose_by_source_validation_alone(planned: Make, p
 
 
 @pytest.mark.parametrize(
-    ("keep", "left"), [("none", set()), ("chosen", {"chosen.pt"}), ("all", {"chosen.pt", "best.pt"})]
+    ("keep", "left"), [("none", set()), ("chosen", {"chosen.pt"}), ("all", {"chosen.pt", "kept-best.pt"})]
 )
 def test_what_is_kept(planned: Make, place: Place, keep: Any, left: set[str]) -> None:
     run = planned(steps=2, evaluate_every=1, choose="source_val")
@@ -177,6 +237,7 @@ def test_checking_finds_what_cannot_work_before_anything_runs(planned: Make, pla
     for changes, words in (
         ({"loss": "pidnet", "model": "unet_resnet18"}, "aux: true"),
         ({"precision": "fp16"}, "fp16 trains on CUDA only"),
+        ({"target": "rural"}, "looks at no target"),
         ({"dataset": "camvid", "source": "day", "evaluate_on": ("dusk",)}, "BENCH_DATA"),
     ):
         with pytest.raises(BenchError, match=words):
@@ -185,6 +246,6 @@ def test_checking_finds_what_cannot_work_before_anything_runs(planned: Make, pla
 
 def test_devices() -> None:
     assert pick_device("cpu") == "cpu"
-    for wanted, words in (("gpu", "unknown device"), ("cuda:99", "there is no cuda:99")):
+    for wanted, words in (("gpu", "unknown device"), ("cuda:²", "unknown device"), ("cuda:99", "there is no cuda:99")):
         with pytest.raises(BenchError, match=words):
             pick_device(wanted)

@@ -188,8 +188,9 @@ def failure(state: str) -> Failure:
 def test_the_plan_tells_what_became_of_each_run(results: Path) -> None:
     here = Store(results)
     assert plan(sweep(), here).runs("todo") == (RUN,)
-    here.add_failure(failure("interrupted"))
-    assert plan(sweep(), here).to_run() == (RUN,)
+    for state in ("interrupted", "data"):
+        here.add_failure(failure(state))
+        assert plan(sweep(), here).to_run() == (RUN,)
     here.add_failure(failure("failed"))
     failed = plan(sweep(), here)
     assert (failed.to_run(), failed.to_run("failed"), failed.to_run("stale")) == ((), (RUN,), ())
@@ -201,11 +202,43 @@ def test_the_plan_tells_what_became_of_each_run(results: Path) -> None:
     assert (stale.runs("stale"), stale.to_run(), stale.to_run("stale")) == ((other,), (), (other,))
 
 
-def test_a_plan_refuses_a_record_it_cannot_read(results: Path) -> None:
+def test_a_plan_names_a_record_it_cannot_read_and_does_not_run_it_again(results: Path) -> None:
     path = Store(results).add_run(record(), per_image())
     path.write_text("{")
-    with pytest.raises(BenchError, match="no valid record"):
-        plan(sweep(), Store(results))
+    found = plan(sweep(), Store(results))
+    assert found.runs("unreadable") == (RUN,)
+    assert "no valid record" in str(found.unreadable[RUN.run_id])
+    assert found.to_run("all") == ()
+
+
+def test_a_record_from_before_a_field_was_added_still_counts(results: Path) -> None:
+    from bench import names
+
+    asked = {"model": "pidnet_s", "dataset": "landcover", "source": "urban", "evaluate_on": ("rural",), "steps": 3}
+    config = names.resolve_config(RunConfig.model_validate(asked))
+    path = Store(results).add_run(record(config=config), per_image())
+    plain = json.loads(path.read_text())
+    del plain["sha256"], plain["config"]["sampler"], plain["config"]["scheduler"]["power"]
+    path.write_text(json.dumps({**plain, "sha256": files.digest(files.canonical(plain))}))
+    assert Store(results).agreement({RUN.run_id: config}) == {RUN.run_id: True}
+    other = config.model_copy(update={"steps": 4})
+    assert Store(results).agreement({RUN.run_id: other}) == {RUN.run_id: False}
+
+
+@pytest.mark.parametrize("part", [".", "runs", "costs", "../.bench"])
+def test_a_file_in_the_place_of_a_folder_is_named(results: Path, part: str) -> None:
+    place = results / part
+    if place.is_dir():
+        place.rmdir()
+    place.write_text("")
+    with pytest.raises(BenchError, match="is no folder") as caught:
+        Store(results)
+    assert caught.value.code == ExitCode.STORE
+
+
+def test_folders_of_results_side_by_side_share_no_working_folder(tmp_path: Path) -> None:
+    assert Store(tmp_path / "results").work == tmp_path / ".bench"
+    assert Store(tmp_path / "other").work == tmp_path / "other" / ".bench"
 
 
 def test_digests_do_not_depend_on_key_order() -> None:
@@ -270,8 +303,7 @@ def test_a_record_that_changed_is_read_again(results: Path, reads: list[Path], k
     assert (path.stat().st_size, len(reads)) == (before.st_size, 1)
     assert here.agreement({RUN.run_id: CONFIG}) == {RUN.run_id: False}
     path.write_text("{")
-    with pytest.raises(BenchError, match="no valid record"):
-        here.agreement({RUN.run_id: CONFIG})
+    assert "no valid record" in str(here.agreement({RUN.run_id: CONFIG})[RUN.run_id])
 
 
 @pytest.mark.usefixtures("settled")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -52,11 +53,14 @@ def run_command_line(words: Sequence[str]) -> int:
     try:
         code = app(list(words) or ["--help"], prog_name="bench", standalone_mode=False)
         sys.stdout.flush()
+        if code == ExitCode.CTRL_C:
+            print("bench: interrupted; the same command goes on", file=sys.stderr)
         return int(code) if isinstance(code, int) else ExitCode.OK
     except BenchError as error:
         return _fail(str(error), error.code)
     except KeyboardInterrupt:
-        return _fail("interrupted; start the same command again to go on", ExitCode.CTRL_C)
+        print("bench: interrupted; the same command goes on", file=sys.stderr)
+        return ExitCode.CTRL_C
     except (BrokenPipeError, SystemExit) as left:  # the reader of a pipe left early, as `head` does; typer says 1
         if isinstance(left, SystemExit) and not isinstance(left.__context__, BrokenPipeError):
             raise
@@ -68,6 +72,8 @@ def run_command_line(words: Sequence[str]) -> int:
             return _fail(f"{error.format_message()} (bench --help)", ExitCode.USAGE)
         if os.environ.get("BENCH_DEBUG") == "1":
             raise
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            return _fail("cannot write the output: no space left on the device", ExitCode.ENVIRONMENT)
         what = f"{type(error).__name__}: {error}"
         return _fail(str(BenchError(f"internal error: {what}", remedy="see it with BENCH_DEBUG=1")), ExitCode.INTERNAL)
 

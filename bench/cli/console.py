@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Sequence
@@ -11,6 +12,12 @@ from bench.spec import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+
+def say(text: str, stream: TextIO | None = None) -> None:
+    """A line on `stream` (stdout by default); a reader who has left is no reason to stop working."""
+    with contextlib.suppress(BrokenPipeError):
+        print(text, file=stream or sys.stdout, flush=True)
 
 
 def is_live(stream: TextIO) -> bool:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="List, check, measure and look at datasets.", no_args_is_help=True, rich_markup_mode=None)
 
 SPLITS = ("train", "val", "test")
+WORKERS = min(8, os.cpu_count() or 1)
 
 Name = Annotated[str, typer.Argument(metavar="DATASET[/DOMAIN]", help="A dataset, or one domain of it.")]
 Option = Annotated[
@@ -73,10 +74,6 @@ def counting(what: str, total: int | None) -> Iterator[Callable[[], None]]:
     with Progress(console=make_console(sys.stderr), transient=True) as bars:
         task = bars.add_task(what, total=total)
         yield lambda: bars.advance(task)
-
-
-def workers() -> int:
-    return min(8, os.cpu_count() or 1)
 
 
 @app.command("list")
@@ -183,7 +180,7 @@ def check(
 
     asked = Asked(name, option, data_root)
     with counting("checking", None) as tick:
-        report = check_all(asked.open, asked.domains, (*SPLITS, "target"), workers=workers(), limit=limit, tick=tick)
+        report = check_all(asked.open, asked.domains, (*SPLITS, "target"), workers=WORKERS, limit=limit, tick=tick)
     if as_json:
         print_json({"dataset": name, "images": report.images, "faults": [str(fault) for fault in report.faults]})
     else:
@@ -221,7 +218,7 @@ def stats(
         return dataset.domain if by == "domain" else f"{dataset.domain}:{dataset.split}"
 
     with counting("reading", sum(map(len, datasets))) as tick:
-        found = tally(datasets, group, workers=workers(), tick=tick)
+        found = tally(datasets, group, workers=WORKERS, tick=tick)
     if picture:
         from bench.report.shares import shares
 
@@ -289,6 +286,8 @@ def show(
     """Draw a contact sheet: images beside their coloured labels."""
     from bench.report.pictures import contact_sheet
 
+    if out.suffix.lower() != ".png":
+        raise BenchError(f"{out.name} is no name of a PNG", remedy="end it in .png", key="--out")
     asked, samples = Asked(name, option, data_root), []
     for dataset in asked.all((split,)):
         n = min(count, len(dataset))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ import typer
 
 from bench.cli.console import print_table
 from bench.cli.sweeping import Override, Results, Select, print_json
-from bench.spec import BenchError, ExitCode
+from bench.spec import BenchError, ExitCode, printable
 
 if TYPE_CHECKING:
     from bench.names import Option
@@ -77,7 +78,7 @@ def validate(
         if found:
             worst = found[0].code
         else:
-            print(f"{file}: {len(load_sweep(file, overrides=override or []).runs)} runs, no fault")
+            print(f"{printable(str(file))}: {len(load_sweep(file, overrides=override or []).runs)} runs, no fault")
     return worst
 
 
@@ -94,21 +95,25 @@ def status(
     from bench.sweep import load_sweep
 
     planned = plan(load_sweep(file, overrides=override or [], select=select), Store(results))
+    for problem in planned.unreadable.values():
+        print("bench: error:", problem, file=sys.stderr)
+    code = ExitCode.STORE if planned.unreadable else ExitCode.OK
     if as_json:
         rows = [
             {"run_id": r.run_id, "name": r.name, "state": s, "failure": planned.failures.get(r.run_id)}
             for r, s in planned.states
         ]
         print_json({"runs": rows})
-        return ExitCode.OK
+        return code
     rows_of = [
         (r.name, r.run_id, s, planned.failures[r.run_id].reason if r.run_id in planned.failures else "")
         for r, s in planned.states
     ]
     print_table(("run", "id", "state", "reason"), rows_of)
     counted = [f"{len(planned.runs(state))} {state}" for state in ("done", "stale", "failed", "todo")]
+    counted += [f"{len(planned.unreadable)} unreadable"] if planned.unreadable else []
     print(f"{len(rows_of)} runs: " + ", ".join(counted))
-    return ExitCode.OK
+    return code
 
 
 def show(
@@ -120,7 +125,7 @@ def show(
     """Print resolved configurations (of a sweep file) or a whole record (of a run), as JSON."""
     from bench.store import Store, parse
 
-    if not what.startswith("r-"):
+    if not re.fullmatch("r-[0-9a-f]{16}", what):
         from bench.sweep import load_sweep
 
         print_json(
@@ -133,8 +138,8 @@ def show(
         )
         return ExitCode.OK
     store = Store(results)
-    for path in (store.run_file(what), Store(results / "reference").run_file(what)):
-        if path.exists():
+    for path in (store.newest_run_file(what), Store(results / "reference").newest_run_file(what)):
+        if path is not None:
             print_json({"file": str(path), "record": parse(path)})
             return ExitCode.OK
     raise BenchError(f"no record of {what}", remedy="`bench status FILE` lists the ids of a sweep", file=results)

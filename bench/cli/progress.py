@@ -7,7 +7,7 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from bench.cli.console import is_live, make_console
+from bench.cli.console import is_live, make_console, say
 from bench.spec import Domain, Failure, PlannedRun, RunRecord, printable
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Lines:
 
     def say(self, text: str) -> None:
         self.said = time.monotonic()
-        print(text, file=sys.stderr, flush=True)
+        say(text, sys.stderr)
 
     def event(self, run: PlannedRun, event: Any) -> None:
         if run.run_id != self.current:

@@ -27,6 +27,8 @@ def report(
     """Write the leaderboards from the records; text outside the markers is untouched."""
     from bench.store import Store
 
+    if check and format_ is not None:
+        raise BenchError("--check looks at a file, --format prints", remedy="use one of the two", key="--check")
     if not results.is_dir():
         what = "there is no such results folder"
         raise BenchError(what, remedy="run `bench sweep` first, or name it with --results", file=results)

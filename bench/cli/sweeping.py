@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import json
-import signal
-import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from bench.cli.console import print_table
-from bench.spec import BenchError, ExitCode
+from bench.spec import ExitCode
 
 if TYPE_CHECKING:
     from bench.plan import Plan
-    from bench.run.place import Place
-    from bench.spec import Failure, PlannedRun, RunRecord, Sweep
+    from bench.spec import PlannedRun, Sweep
     from bench.store import Store
 
 Select = Annotated[
@@ -55,43 +49,52 @@ def sweep(
     exit_first: Annotated[bool, typer.Option("-x", help="Stop at the first run that fails.")] = False,
 ) -> int:
     """Train, score and measure everything a sweep file asks for; finished runs are reused."""
-    from bench.plan import costs_left, plan
-    from bench.run.place import Place, pick_device
+    from bench.plan import plan
     from bench.store import Store
     from bench.sweep import load_sweep
 
     wanted = load_sweep(file, overrides=override or [], select=select)
     store = Store(results)
-    planned = plan(wanted, store)
-    runs = planned.to_run(rerun)
-    if dry_run and not as_json:
-        print_plan(planned, runs)
-    if dry_run and no_check:
-        return _finish_dry(planned, runs, as_json)
-    at = pick_device(device)
-    costs = [] if dry_run else costs_left(wanted, at, store)
-    place = None
-    if dry_run or runs or costs:  # loads torch, which a finished sweep does without
-        place = Place(store=store, sweep=wanted.name, device=at, data_root=data_root, keep=keep)
-    if place and (dry_run or runs) and not no_check:
-        _check(runs or wanted.runs, place)
     if dry_run:
-        return _finish_dry(planned, runs, as_json)
-    with _alone(store):
-        store.save_sweep(wanted if select is None else load_sweep(file, overrides=override or []))
-        return _run(wanted, planned, runs, costs, place, exit_first, as_json)
+        planned = plan(wanted, store)
+        runs = planned.to_run(rerun)
+        if not as_json:
+            print_plan(planned, runs)
+        if not no_check:
+            _check(wanted, runs or wanted.runs, device, store, data_root)
+        if as_json:
+            print_json({"dry_run": True, "runs": _planned(planned, runs)})
+        return ExitCode.STORE if planned.unreadable else ExitCode.OK
+
+    from bench.cli.running import alone, run_planned
+
+    with alone(store) as wish:
+        whole = None if override else load_sweep(file) if select else wanted
+        return run_planned(
+            wanted,
+            store,
+            wish,
+            rerun=rerun,
+            whole=whole,
+            check=None if no_check else _check,
+            device=device,
+            data_root=data_root,
+            keep=keep,
+            exit_first=exit_first,
+            as_json=as_json,
+        )
 
 
-# ------------------------------------------------------------------ before
-
-
-def _check(runs: tuple[PlannedRun, ...], place: Place) -> None:
+def _check(sweep: Sweep, runs: Sequence[PlannedRun], device: str, store: Store, data_root: Path | None) -> None:
+    """Build every distinct part of `runs` once; see `bench.run.parts.check`."""
     from bench.run.parts import check
+    from bench.run.place import Place, pick_device
 
-    check([run.config for run in runs], place)
+    place = Place(store=store, sweep=sweep.name, device=pick_device(device), data_root=data_root)
+    check([run.config for run in runs], place, cost_size=sweep.cost.size if sweep.cost else None)
 
 
-def print_plan(planned: Plan, runs: tuple[PlannedRun, ...]) -> None:
+def print_plan(planned: Plan, runs: Sequence[PlannedRun]) -> None:
     """A row for each run of the sweep and what will become of it."""
     starting = {run.run_id for run in runs}
     rows = []
@@ -103,155 +106,22 @@ def print_plan(planned: Plan, runs: tuple[PlannedRun, ...]) -> None:
 
 
 def _said(state: str) -> str:
-    return {"failed": "failed earlier (--rerun failed)", "stale": "stale (--rerun stale)"}.get(state, state)
+    return {
+        "failed": "failed earlier (--rerun failed)",
+        "stale": "stale (--rerun stale)",
+        "unreadable": "its record cannot be read",
+    }.get(state, state)
 
 
-def _finish_dry(planned: Plan, runs: tuple[PlannedRun, ...], as_json: bool) -> int:
-    if as_json:
-        starting = {run.run_id for run in runs}
-        rows = [
-            {"run_id": r.run_id, "name": r.name, "state": state, "starts": r.run_id in starting, "config": r.config}
-            for r, state in planned.states
-        ]
-        print_json({"dry_run": True, "runs": rows})
-    return ExitCode.OK
+def _planned(planned: Plan, runs: tuple[PlannedRun, ...]) -> list[dict[str, Any]]:
+    starting = {run.run_id for run in runs}
+    return [
+        {"run_id": r.run_id, "name": r.name, "state": state, "starts": r.run_id in starting, "config": r.config}
+        for r, state in planned.states
+    ]
 
 
 def print_json(document: dict[str, Any]) -> None:
     """One JSON document on stdout and nothing else there."""
     plain = lambda value: value.model_dump(mode="json")  # noqa: E731
     print(json.dumps({"schema_number": 1, **document}, default=plain, indent=1))
-
-
-@contextmanager
-def _alone(store: Store) -> Iterator[None]:
-    """Keep a second sweep off the same results folder while this one runs."""
-    from filelock import FileLock, Timeout
-
-    store.work.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(store.work / "sweep.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        problem = "another sweep is running on these results"
-        remedy = "wait for it, or use another --results folder"
-        raise BenchError(problem, remedy=remedy, file=store.root, code=ExitCode.STORE) from None
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-# ------------------------------------------------------------------ while it runs
-
-
-class Wish:
-    """Whether somebody asked to stop, and with which exit code: set by signals, read between steps."""
-
-    def __init__(self) -> None:
-        self.code: int | None = None
-
-    def __call__(self) -> bool:
-        return self.code is not None
-
-    @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Ctrl-C once, SIGTERM and SIGUSR1 ask to save and stop; Ctrl-C twice stops at once."""
-
-        def ask(number: int, _: Any) -> None:
-            self.code = ExitCode.CTRL_C if number == signal.SIGINT else ExitCode.INTERRUPTED
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-            print("bench: saving and stopping (Ctrl-C again stops at once)", file=sys.stderr, flush=True)
-
-        before = {n: signal.signal(n, ask) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-
-def _run(
-    sweep: Sweep,
-    planned: Plan,
-    runs: tuple[PlannedRun, ...],
-    costs: list[Any],
-    place: Place | None,
-    exit_first: bool,
-    as_json: bool,
-) -> int:
-    import dataclasses
-
-    from bench.cli.progress import display, duration
-    from bench.executors.inline import inline
-    from bench.spec import Failure, RunRecord
-
-    wish, before, measured = Wish(), time.monotonic(), 0
-    ended: list[RunRecord | Failure] = []
-    if place:
-        with wish.listening():
-            place = dataclasses.replace(place, stop=wish)
-            if runs:
-                from bench.run.attempt import attempt
-
-                with display(len(runs)) as shown:
-                    for run, event in inline(runs, partial(attempt, place=place), stop_at_failure=exit_first):
-                        shown.event(run, event)
-                        if isinstance(event, (RunRecord, Failure)):
-                            ended.append(event)
-            measured = _measure(sweep, costs, place, wish) if costs and not wish() else 0
-    failed = [e for e in ended if isinstance(e, Failure) and e.state != "interrupted"]
-    ran = sum(isinstance(e, RunRecord) for e in ended)
-    earlier = len([r for r in planned.runs("failed") if r not in runs])
-    reused = len(planned.states) - len(runs) - earlier
-    counts = {"ran": ran, "reused": reused, "failed": len(failed), "failed_earlier": earlier, "costs": measured}
-    if as_json:
-        print_json({"sweep": sweep.name, **counts, "records": [e.model_dump(mode="json") for e in ended]})
-    else:
-        _summarise(counts, len(runs) - ran - len(failed), failed, duration(time.monotonic() - before))
-    if wish.code is not None:
-        return wish.code
-    return ExitCode.RUNS_FAILED if failed or earlier else ExitCode.OK
-
-
-def _measure(sweep: Sweep, costs: list[Any], place: Place, wish: Wish) -> int:
-    """Measure what each model costs, one after the other, while nothing trains."""
-    from bench.run.costs import measure
-
-    done = 0
-    height, width = sweep.cost.size if sweep.cost else (0, 0)
-    print(f"counting and timing {len(costs)} models at {width}x{height}", file=sys.stderr, flush=True)
-    for record in measure(sweep, costs, place):
-        done += 1
-        timing = record.latency_refused or "latency not asked for"
-        if record.latency:
-            from bench.cost.statistics import describe
-
-            found = describe(record.latency)
-            if found:
-                timing = f"{found.mean:.2f} ± {'n/a' if found.std is None else f'{found.std:.2f}'} ms (n = {found.n})"
-        print(
-            f"[{done}/{len(costs)}] cost of {record.model.name} at {width}x{height} on {record.device}: "
-            f"{record.params_deployed:,} parameters, {record.macs / 1e9:.3f} GMAC, {timing}",
-            file=sys.stderr,
-            flush=True,
-        )
-        if wish():
-            break
-    return done
-
-
-def _summarise(counts: dict[str, int], left: int, failed: list[Failure], took: str) -> None:
-    parts = [f"{counts['ran']} ran", f"{counts['reused']} reused", f"{counts['failed']} failed"]
-    if counts["failed_earlier"]:
-        parts.append(f"{counts['failed_earlier']} failed earlier (--rerun failed)")
-    if left:
-        parts.append(f"{left} left (the same command goes on)")
-    if counts["costs"]:
-        parts.append(f"{counts['costs']} models measured")
-    for failure in failed:
-        print(f"{failure.state}: {failure.name} ({failure.run_id}): {failure.reason}", file=sys.stderr)
-    nothing = not (counts["ran"] or counts["failed"] or counts["costs"] or left)
-    print(", ".join(parts) + ("; nothing was run" if nothing else f" in {took}"))
-    if counts["ran"]:
-        print("pictures and weights lie in .bench/runs/<id>/; `bench report` writes the tables")

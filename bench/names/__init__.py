@@ -193,6 +193,8 @@ def resolve_config(config: RunConfig) -> RunConfig:
     Raises BenchError whose `key` is the path inside the run's configuration.
     """
     full: dict[str, Any] = {}
+    if config.schedule_steps == config.steps:
+        full["schedule_steps"] = None  # what leaving it out means: one run, one spelling
     for kind in _COMPONENTS:
         full[kind] = _keyed(kind, kind, getattr(config, kind))
     full["augment"] = tuple(_keyed("augment", f"augment.{i}", c) for i, c in enumerate(config.augment))

@@ -16,7 +16,7 @@ from bench.batches import Transform, crop_size, steps_per_epoch
 from bench.methods.method import Method
 from bench.models.segmodel import SegModel
 from bench.run.place import Place
-from bench.spec import BenchError, Dataset, Domain, RunConfig
+from bench.spec import BenchError, Dataset, Domain, RunConfig, Size
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class Parts:
     shape: Callable[[float], float]
     augment: tuple[Transform, ...]
     lr: float
+    scaler: torch.amp.GradScaler | None
 
 
 def build_parts(config: RunConfig, device: torch.device) -> Parts:
@@ -46,6 +47,7 @@ def build_parts(config: RunConfig, device: torch.device) -> Parts:
         shape=names.build("scheduler", config.scheduler),
         augment=tuple(names.build("augment", c) for c in config.augment),
         lr=float(optimizer.param_groups[0]["initial_lr"]),
+        scaler=torch.amp.GradScaler(device.type) if config.precision == "fp16" and device.type == "cuda" else None,
     )
 
 
@@ -58,8 +60,10 @@ def open_dataset(config: RunConfig, domain: str, split: str, data_root: Path | N
     return dataset
 
 
-def check(configs: Sequence[RunConfig], place: Place) -> None:
+def check(configs: Sequence[RunConfig], place: Place, cost_size: Size | None = None) -> None:
     """Open every dataset and rehearse a step with every distinct set of parts, before anything is launched.
+
+    With `cost_size` also a forward pass of every model at the size that its costs are to be measured at.
 
     A typo, missing data, a crop that does not fit or a loss that does not suit a model shows here, in seconds.  Raises
     BenchError.
@@ -101,6 +105,9 @@ def _rehearse(config: RunConfig) -> None:
     if parts.method.needs_target and config.target is None:
         problem = f"method '{config.method.name}' adapts to a target"
         raise BenchError(problem, remedy="write `target: <domain>`", key="target")
+    if config.target is not None and not parts.method.needs_target:
+        problem = f"method '{config.method.name}' looks at no target"
+        raise BenchError(problem, remedy="remove `target`", key="target")
     images = torch.zeros(2, 3, *(config.crop_px or config.resize_px or (128, 128)), device=meta)
     labels = torch.zeros(2, *images.shape[-2:], dtype=torch.int64, device=meta)
     for transform in parts.augment:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,7 +47,7 @@ def pick_device(wanted: str) -> str:
     kind, _, number = wanted.partition(":")
     if wanted == "cpu" or (wanted == "auto" and not any(map(os.path.exists, DRIVERS))):
         return "cpu"
-    if wanted != "auto" and (kind != "cuda" or not (number or "0").isdigit()):
+    if wanted != "auto" and (kind != "cuda" or not re.fullmatch("[0-9]{0,3}", number)):
         raise BenchError(f"unknown device '{wanted}'", remedy="choose auto, cpu, cuda or cuda:N", key="--device")
     import torch
 

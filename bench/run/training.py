@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import datetime
-import resource
+import hashlib
 import time
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -20,44 +18,16 @@ from bench.journal import Journal
 from bench.report.curves import curves
 from bench.report.pictures import panels
 from bench.run.data import read
+from bench.run.events import Diverged, Event, Interrupted, Phase, utc_now
+from bench.run.memory import peak_memory, reset_peak_memory
 from bench.run.parts import build_parts, splits_of
 from bench.run.place import Place
 from bench.scores import miou
-from bench.spec import (
-    Counts,
-    Domain,
-    Evaluation,
-    Failure,
-    PlannedRun,
-    RunRecord,
-)
+from bench.spec import Counts, Domain, Evaluation, PlannedRun, RunRecord, canonical_json
 from bench.train import Progress, train
 
 SCORING_BATCH = 8
 """Images per forward pass when scoring; a constant, so that scores do not move with the training batch."""
-
-
-class Interrupted(Exception):
-    """The run was asked to stop and has saved its state."""
-
-
-class Diverged(Exception):
-    """A loss was nan or infinite."""
-
-
-@dataclass(frozen=True)
-class Phase:
-    """What a run is doing now; `steps` is the number of updates it will have made at the end, once known."""
-
-    what: str
-    steps: int | None = None
-
-
-Event = Phase | Progress | RunRecord | Failure
-
-
-def utc_now() -> str:
-    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 class Run:
@@ -74,9 +44,8 @@ class Run:
 
     def events(self) -> Iterator[Event]:
         """Read, train, choose, score, store."""
-        started = utc_now()
+        reset_peak_memory(self.place.device)
         if self.device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(self.device)
             cudnn: Any = torch.backends.cudnn
             families: tuple[Any, ...] = (torch.backends.cuda.matmul, cudnn.conv, cudnn.rnn)
             for family in families:
@@ -89,14 +58,15 @@ class Run:
             self.parts = build_parts(self.config, self.device)
         self.per_epoch = steps_per_epoch(len(source), self.config.batch_size)
         self.steps = self.config.steps or (self.config.epochs or 0) * self.per_epoch
-        yield Phase("training", self.steps)
-        yield from self.train(source, along)
+        start = self.resume()
+        yield Phase(f"going on after step {start}" if start else "training", self.steps)
+        yield from self.train(source, along, start)
         yield Phase("scoring", self.steps)
         chosen = self.choose()
         with self.journal.timed("evaluate"):
             per_image = {domain: self.score(split) for domain, split in tests.items()}
         self.draw(tests)
-        record = self.record(started, chosen, len(source), per_image)
+        record = self.record(chosen, len(source), per_image)
         self.place.store.add_run(record, {domain: counts.numpy() for domain, counts in per_image.items()})
         self.tidy()
         yield record
@@ -111,9 +81,9 @@ class Run:
 
     # -------------------------------------------------------------- training
 
-    def train(self, source: Split, along: dict[str, Split]) -> Iterator[Progress]:
-        """Run the loop from the newest checkpoint or from the start; score, save and stop between its reports."""
-        config, parts, start = self.config, self.parts, self.resume()
+    def train(self, source: Split, along: dict[str, Split], start: int) -> Iterator[Progress]:
+        """Run the loop from step `start` on; score, save and stop between its reports."""
+        config, parts = self.config, self.parts
         schedule_steps = config.schedule_steps or self.steps
         batches = Timed(
             training_batches(
@@ -140,9 +110,9 @@ class Run:
             batches,
             steps=self.steps,
             lr_factor=lr_factor,
-            pause=lambda step: step % look == 0 or (every > 0 and step % every == 0),
+            pause=lambda step: step % look == 0 or (every > 0 and step % every == 0) or self.place.stop(),
             device=self.device,
-            scaler=torch.amp.GradScaler(self.device.type) if config.precision == "fp16" else None,
+            scaler=parts.scaler,
             start=start,
         )
         done, saved, waited = start, time.monotonic(), 0.0
@@ -188,19 +158,42 @@ class Run:
             "model": self.parts.model.state_dict(),
             "optimizers": [o.state_dict() for o in self.parts.optimizers],
             "method": self.parts.method.state_dict(),
+            "scaler": self.parts.scaler.state_dict() if self.parts.scaler else {},
             "journal": self.journal.state(),
+            "made_with": self.made_with(),
         }
         checkpoint.save_step(self.folder, state, run_id=self.planned.run_id, step=step)
 
+    def made_with(self) -> dict[str, str]:
+        """All that a step depends on beside the state: half a run made with one and half with another has no record."""
+        config = hashlib.sha256(canonical_json(self.config.model_dump(mode="json"))).hexdigest()
+        surroundings = {
+            "configuration": config,
+            "device": machine.device_label(self.place.device, torch.get_num_threads()),
+            "torch": str(torch.__version__),
+        }
+        return {**surroundings, **{f"images of {place}": digest for place, digest in sorted(self.digests.items())}}
+
     def resume(self) -> int:
-        """Take up the newest checkpoint, if there is one; returns the number of updates already made."""
+        """Take up the newest checkpoint, if there is one; returns the number of updates already made.
+
+        One that was made with other data, another configuration, device or torch is left alone, with a warning.
+        """
         state = checkpoint.newest(self.folder, run_id=self.planned.run_id)
         if state is None:
+            return 0
+        now = self.made_with()
+        if changed := [key for key, value in now.items() if state["made_with"].get(key) != value]:
+            warnings.warn(
+                f"{self.planned.name} starts anew: {', '.join(changed)} changed since it stopped", stacklevel=2
+            )
             return 0
         self.parts.model.load_state_dict(state["model"])
         for optimizer, saved in zip(self.parts.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
         self.parts.method.load_state_dict(state["method"])
+        if self.parts.scaler:
+            self.parts.scaler.load_state_dict(state["scaler"])
         self.journal.restore(state["journal"], state["step"])
         return int(state["step"])
 
@@ -217,10 +210,12 @@ class Run:
         return step
 
     def tidy(self) -> None:
-        """Once the record is stored, drop what only a resumed run would need."""
-        if self.place.keep != "all":
-            for path in (*self.folder.glob("step-*.pt"), self.folder / "best.pt"):
-                path.unlink(missing_ok=True)
+        """Once the record is stored, no checkpoint is left that a rerun could go on from."""
+        for path in (*self.folder.glob("step-*.pt"), *self.folder.glob("best.pt")):
+            if self.place.keep == "all":
+                path.replace(self.folder / f"kept-{path.name}")
+            else:
+                path.unlink()
 
     # -------------------------------------------------------------- what is left behind
 
@@ -241,7 +236,7 @@ class Run:
         except Exception as fault:
             warnings.warn(f"no pictures of {self.planned.name}: {fault}", stacklevel=2)
 
-    def record(self, started: str, chosen: int, images: int, per_image: dict[str, torch.Tensor]) -> RunRecord:
+    def record(self, chosen: int, images: int, per_image: dict[str, torch.Tensor]) -> RunRecord:
         commit, dirty = machine.commit()
         seconds = {**self.journal.seconds, "total": sum(self.journal.seconds.values())}
         domains = (self.config.source, *self.config.evaluate_on)
@@ -269,7 +264,7 @@ class Run:
             commit=commit,
             dirty=dirty,
             data_digests=dict(sorted(self.digests.items())),
-            started_utc=started,
+            started_utc=self.journal.started_utc,
             finished_utc=utc_now(),
         )
 
@@ -281,12 +276,3 @@ def _plain(counts: torch.Tensor) -> Counts:
 def _only(split: Split, index: int) -> Split:
     row = slice(index, index + 1)
     return Split(split.images[row], split.labels[row], split.names[row], split.digest)
-
-
-def peak_memory(device: str) -> dict[str, int | None]:
-    """Peak bytes: on the device by this run; in this process since it started, earlier runs included."""
-    cuda = device.startswith("cuda")
-    return {
-        "device_peak": torch.cuda.max_memory_allocated(device) if cuda else None,
-        "process_peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-    }

@@ -76,16 +76,18 @@ class RunRecord(Frozen):
 
 
 class Failure(Frozen):
-    """One attempt that did not finish: `state` is a word for the table, `reason` one line."""
+    """One attempt that did not finish: `state` is a word for the table, `reason` one line.
+
+    After `data` (missing or wrong) and `interrupted` the next sweep tries again by itself.
+    """
 
     kind: Literal["failure"] = "failure"
     run_id: str
     name: str
     sweep: str
     config: RunConfig
-    state: Literal["failed", "diverged", "oom", "interrupted"]
+    state: Literal["failed", "diverged", "oom", "data", "interrupted"]
     reason: str
-    step: int | None = None
     device: str
     finished_utc: str
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from bench import names
 from bench.spec import BenchError, CostRecord, ExitCode, Failure, RunConfig, RunRecord, Spelling, Sweep
 from bench.store.files import canonical, commit, digest, dump, layout, parse, replace
 from bench.store.memory import Memory, mark, settled
@@ -49,11 +50,17 @@ class Contents:
 
 
 class Store:
-    """The results folder `root` and the working folder `.bench` beside it."""
+    """The results folder `root` and its working folder: `.bench` beside a folder called `results`, else inside it.
+
+    Raises BenchError when something else lies where a folder belongs.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.work = root.parent / ".bench"
+        self.work = (root.parent if root.name == "results" else root) / ".bench"
+        for folder in (root, self.work, *(root / part for part in ("runs", "costs", "sweeps", "reference"))):
+            if os.path.lexists(folder) and not folder.is_dir():
+                raise BenchError("is no folder", remedy="move it away", file=folder, code=ExitCode.STORE)
 
     # -------------------------------------------------------------- paths
 
@@ -136,25 +143,35 @@ class Store:
         """The cost records of this machine that can be read."""
         return tuple(_stored(CostRecord, self.root / "costs", "*/*.json", "local", []))
 
-    def agreement(self, configs: Mapping[str, RunConfig]) -> dict[str, bool]:
+    def agreement(self, configs: Mapping[str, RunConfig]) -> dict[str, bool | BenchError]:
         """run id -> whether its newest record holds this configuration exactly; runs without a record are left out.
 
         Records of this machine only: reference runs never count.  Ten thousand records are not read again for this:
-        `.bench/configs.json` remembers their configurations' digests.  Raises BenchError for a record that cannot be
-        read, because running it again could hide a result.
+        `.bench/configs.json` remembers their configurations' digests.  A record that cannot be read is its BenchError:
+        running it again could hide a result.
         """
-        memory, spell, agree = Memory(self.work / "configs.json"), Spelling(_plain), {}
+        memory, spell = Memory(self.work / "configs.json"), Spelling(_plain)
+        agree: dict[str, bool | BenchError] = {}
         for run_id, item in self._newest(configs).items():
             config, stat = configs[run_id], item.stat(follow_symlinks=False)
             known = memory.recall(item.name, mark(stat))
             agree[run_id] = known is not None and known == digest(spell(config))
             if not agree[run_id]:
-                stored = parse(Path(item.path))["config"]
-                agree[run_id] = stored == _plain(config)
+                try:
+                    stored = parse(Path(item.path))["config"]
+                except BenchError as error:
+                    agree[run_id] = error
+                    continue
+                agree[run_id] = stored == _plain(config) or _today(stored) == _plain(config)
                 if known is None and settled(stat):
                     memory.learn(item.name, mark(stat), digest(canonical(stored)))
         memory.save()
         return agree
+
+    def newest_run_file(self, run_id: str) -> Path | None:
+        """The record of the newest attempt of a run, if there is one."""
+        item = self._newest([run_id]).get(run_id)
+        return None if item is None else Path(item.path)
 
     def _newest(self, run_ids: Collection[str]) -> dict[str, os.DirEntry[str]]:
         """run id -> the file of its last attempt on this machine."""
@@ -171,6 +188,14 @@ class Store:
 
 def _plain(config: RunConfig) -> dict[str, Any]:
     return config.model_dump(mode="json")
+
+
+def _today(stored: dict[str, Any]) -> dict[str, Any] | None:
+    """A stored configuration, fields that came later at their defaults; None if it fits no more."""
+    try:
+        return _plain(names.resolve_config(RunConfig.model_validate(stored)))
+    except (ValidationError, BenchError):
+        return None
 
 
 def dump_sweep(sweep: Sweep) -> bytes:

@@ -17,7 +17,7 @@ from bench.sweep.wording import coerced, wording
 _DOMAINS = ("source", "target", "evaluate_on")
 _ENOUGH = 20
 
-_TOGETHER = ("dataset", *_DOMAINS)
+_TOGETHER = ("dataset", *_DOMAINS, "steps", "schedule_steps")
 """Fields whose values are right or wrong only in the light of each other, the schema's own rules apart."""
 
 _ALONE = tuple(key for key in RunConfig.model_fields if key not in _TOGETHER)
