@@ -27,7 +27,6 @@ BESIDES = {"report": {"store", "scores", "cost"}}
 SINGLE_HOME = {
     "yaml": {"sweep"},
     "fvcore": {"cost"},
-    "pandas": {"report"},
     "altair": {"report"},
     "vl_convert": {"report"},
 }
