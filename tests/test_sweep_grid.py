@@ -188,7 +188,7 @@ CHANGES: list[tuple[str, Any]] = [
     ("crop_px", [64, 65]),
     ("batch_size", 7),
     ("steps", 6),
-    ("schedule_steps", 5),
+    ("schedule_steps", 7),
     ("evaluate_every", 1),
     ("precision", "bf16"),
 ]
