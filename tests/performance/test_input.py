@@ -6,8 +6,8 @@ all of them.
 Seen on 2026-11-20 on two shared cores (load 0.7 to 2.4), torch 2.15, times the best of torchvision's first and second
 transforms and Albumentations 2.0.8: 1024 px PNG bytes 217 to 272, numbers 48 to 62; 480x360 numbers 19 from PNG, 9 from
 JPEG, which decodes in a third of the time (goal 25: missed); a loader with two workers, wall time: bytes 249, numbers
-62; building 1.06 to 1.27 epochs of decoding; opening 701 pairs 7 ms, 12 under load; private memory 73 MB.  No second core
-was free: two threads built as fast as one, and decoded as fast as one.
+62; building 1.06 to 1.27 epochs of decoding; opening 701 pairs 7 ms, 12 under load; private memory 73 MB.  No core
+was free for a second thread: two built as fast as one, and decoded as fast as one.
 """
 
 from __future__ import annotations
