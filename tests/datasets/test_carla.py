@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from aerial_trees import carla as draw
 from PIL import Image
 
 from bench.datasets.carla import INFO, carla, facts, read_red
@@ -14,18 +15,6 @@ from bench.datasets.reading import label_table
 from bench.spec import IGNORE, BenchError, ExitCode
 
 SPLITS = ("train", "val", "test", "target")
-
-
-def draw(root: Path, domain: str = "dataA", frames: int = 10) -> Path:
-    """`frames` frames whose masks hold every tag; the last tag of frame n stands n times."""
-    for kind in ("CameraRGB", "CameraSeg"):
-        (root / domain / domain / kind).mkdir(parents=True)
-    for frame in range(frames):
-        tags = np.zeros((4, 8, 3), np.uint8)
-        tags[..., 0].flat[:13] = range(13)
-        for kind, pixels in (("CameraRGB", np.full((4, 8, 3), frame, np.uint8)), ("CameraSeg", tags)):
-            Image.fromarray(pixels).save(root / domain / domain / kind / f"F6-{frame + 1}.png")
-    return root
 
 
 @pytest.fixture

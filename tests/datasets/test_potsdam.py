@@ -7,35 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from aerial_trees import BLACK, mask
+from aerial_trees import potsdam as draw
 from PIL import Image
 
 from bench.datasets.colours import ROWS, colour_table, read_colours
-from bench.datasets.potsdam import INFO, TEST, TRAIN, potsdam
+from bench.datasets.potsdam import TEST, TRAIN, potsdam
 from bench.datasets.reading import MAX_PIXELS, read_image
 from bench.spec import IGNORE, BenchError, ExitCode
-
-BLACK = (0, 0, 0)
-
-
-def mask(*colours: tuple[int, int, int]) -> Image.Image:
-    pixels = np.zeros((4, 6, 3), np.uint8)
-    pixels[:] = INFO.palette[0]
-    pixels.reshape(-1, 3)[: len(colours)] = colours
-    return Image.fromarray(pixels)
-
-
-def draw(root: Path) -> Path:
-    for folder in ("2_Ortho_RGB", "3_Ortho_IRRG", "5_Labels_all", "5_Labels_all_noBoundary"):
-        (root / folder).mkdir(parents=True)
-    for number, tile in enumerate((*TRAIN, *TEST)):
-        for folder, band, value in (("2_Ortho_RGB", "RGB", 0), ("3_Ortho_IRRG", "IRRG", 100)):
-            photo = Image.fromarray(np.full((4, 6, 3), number + value, np.uint8))
-            photo.save(root / folder / f"top_potsdam_{tile}_{band}.tif", compression="tiff_lzw")
-        mask(*INFO.palette).save(root / "5_Labels_all" / f"top_potsdam_{tile}_label.tif")
-        eroded = root / "5_Labels_all_noBoundary" / f"top_potsdam_{tile}_label_noBoundary.tif"
-        mask(BLACK, *INFO.palette[1:]).save(eroded)
-    (root / "2_Ortho_RGB" / "top_potsdam_2_10_RGB.tfw").write_text("0.05")
-    return root
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import aerial_trees
 import pytest
 import street_trees
 
@@ -13,8 +14,25 @@ from bench.cli import run_command_line
 
 Draw = Callable[[Path], object]
 
+OWN = "{name: folder, tree: mine, class_names: [road, car], domains: [summer, winter]}"
+
+
+def own_tree(root: Path) -> None:
+    for domain in ("summer", "winter"):
+        for split in ("train", "val", "test"):
+            for number in range(2):
+                street_trees.photo(root / "images" / domain / split / f"{number}.png")
+                street_trees.mask(root / "masks" / domain / split / f"{number}.png", (0, 1, 255))
+
+
 RUNS: dict[str, tuple[dict[str, Draw], str, str, str]] = {
     "acdc": ({"acdc": street_trees.acdc}, "acdc", "fog", "night"),
+    "carla": (
+        {"carla": aerial_trees.carla, "cityscapes": street_trees.cityscapes},
+        "{name: carla, classes: cityscapes19}",
+        "dataA",
+        "cityscapes/all",
+    ),
     "cityscapes": ({"cityscapes": street_trees.cityscapes}, "cityscapes", "all", "aachen"),
     "cityscapes_pairs": ({"cityscapes_pairs": street_trees.cityscapes_pairs}, "cityscapes_pairs", "all", "all"),
     "dark_zurich": (
@@ -23,11 +41,19 @@ RUNS: dict[str, tuple[dict[str, Draw], str, str, str]] = {
         "all",
         "dark_zurich/night",
     ),
+    "folder": ({"mine": own_tree}, OWN, "summer", "winter"),
     "gta5": (
         {"gta5": street_trees.gta5, "cityscapes": street_trees.cityscapes},
         "{name: gta5, classes: cityscapes16}",
         "game",
         "cityscapes/all",
+    ),
+    "openearthmap": ({"openearthmap": aerial_trees.openearthmap}, "openearthmap", "all", "tokyo"),
+    "potsdam": (
+        {"potsdam": aerial_trees.potsdam, "vaihingen": aerial_trees.vaihingen},
+        "potsdam",
+        "irrg",
+        "vaihingen/irrg",
     ),
     "synthia": (
         {"synthia": street_trees.synthia, "cityscapes": street_trees.cityscapes},
@@ -35,6 +61,7 @@ RUNS: dict[str, tuple[dict[str, Draw], str, str, str]] = {
         "synthia/rendered",
         "all",
     ),
+    "vaihingen": ({"vaihingen": aerial_trees.vaihingen}, "vaihingen", "irrg", "irrg"),
 }
 """Name -> (folder below the data root: how to draw it), dataset, source and the domain that is scored."""
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from aerial_trees import vaihingen as draw
 from PIL import Image
 
 from bench.datasets import potsdam
@@ -15,15 +16,7 @@ from bench.spec import IGNORE, BenchError
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    for folder in ("top", "gts", "gts_eroded"):
-        (tmp_path / folder).mkdir()
-    colours = np.array([[*INFO.palette, (0, 0, 0)]], np.uint8)
-    for area in (*TRAIN, *TEST, "9"):
-        name = f"top_mosaic_09cm_area{area}"
-        Image.fromarray(np.full((1, 7, 3), int(area), np.uint8)).save(tmp_path / "top" / f"{name}.tif")
-        Image.fromarray(colours[:, [0, 1, 2, 3, 4, 5, 0]]).save(tmp_path / "gts" / f"{name}.tif")
-        Image.fromarray(colours).save(tmp_path / "gts_eroded" / f"{name}_noBoundary.tif")
-    return tmp_path
+    return draw(tmp_path)
 
 
 def test_areas_are_split_as_documented(root):
