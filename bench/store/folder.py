@@ -162,9 +162,10 @@ class Store:
                 except BenchError as error:
                     agree[run_id] = error
                     continue
-                agree[run_id] = stored == _plain(config) or _today(stored) == _plain(config)
-                if known is None and settled(stat):
-                    memory.learn(item.name, mark(stat), digest(canonical(stored)))
+                today = stored if stored == _plain(config) else _today(stored)
+                agree[run_id] = today == _plain(config)
+                if known is None and today is not None and settled(stat):
+                    memory.learn(item.name, mark(stat), digest(canonical(today)))
         memory.save()
         return agree
 
