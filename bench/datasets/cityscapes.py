@@ -24,7 +24,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from bench.datasets.class_maps import CITYSCAPES_IDS, CITYSCAPES_TRAIN_IDS, Classes, facts_of
+from bench.datasets.class_maps import CITYSCAPES19, CITYSCAPES_IDS, CITYSCAPES_TRAIN_IDS, COLOURS19, Classes, facts_of
 from bench.datasets.drives import (
     DriveDataset,
     check_kept_back,
@@ -66,15 +66,8 @@ INFO = DatasetInfo(
         "muhlheim-ruhr", "munich", "munster", "nuremberg", "oberhausen", "saarbrucken", "schweinfurt", "strasbourg",
         "stuttgart", "troisdorf", "tubingen", "ulm", "weimar", "wuppertal", "wurzburg", "zurich",
     ),
-    class_names=(
-        "road", "sidewalk", "building", "wall", "fence", "pole", "traffic light", "traffic sign", "vegetation",
-        "terrain", "sky", "person", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle",
-    ),
-    palette=(
-        (128, 64, 128), (244, 35, 232), (70, 70, 70), (102, 102, 156), (190, 153, 153), (153, 153, 153),
-        (250, 170, 30), (220, 220, 0), (107, 142, 35), (152, 251, 152), (70, 130, 180), (220, 20, 60), (255, 0, 0),
-        (0, 0, 142), (0, 0, 70), (0, 60, 100), (0, 80, 100), (0, 0, 230), (119, 11, 32),
-    ),
+    class_names=CITYSCAPES19,
+    palette=COLOURS19,
     licence="research, no commercial use; registration",
     source="Cordts et al. 2016, arXiv 1604.01685; 5000 finely labelled images of 2048x1024",
     needs_files=True,

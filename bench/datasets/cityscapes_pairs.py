@@ -23,7 +23,7 @@ from typing import Literal
 
 import numpy as np
 
-from bench.datasets.class_maps import PALETTE, VOID_PALETTE, Classes, facts_of
+from bench.datasets.class_maps import CITYSCAPES19, COLOURS19, PALETTE, VOID_PALETTE, Classes, facts_of
 from bench.datasets.folders import FolderDataset, Sample, check_request, list_files, not_found
 from bench.datasets.reading import data_error, no_labels, read_image
 from bench.spec import IGNORE, DatasetInfo
@@ -35,25 +35,16 @@ _NAMES = (*PALETTE, *VOID_PALETTE)
 _COLOURS = np.array([*PALETTE.values(), *VOID_PALETTE.values()], np.float32)
 
 
-# fmt: off
 INFO = DatasetInfo(
     name="cityscapes_pairs",
     label="Cityscapes pairs",
     domains=("all",),
-    class_names=(
-        "road", "sidewalk", "building", "wall", "fence", "pole", "traffic light", "traffic sign", "vegetation",
-        "terrain", "sky", "person", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle",
-    ),
-    palette=(
-        (128, 64, 128), (244, 35, 232), (70, 70, 70), (102, 102, 156), (190, 153, 153), (153, 153, 153),
-        (250, 170, 30), (220, 220, 0), (107, 142, 35), (152, 251, 152), (70, 130, 180), (220, 20, 60), (255, 0, 0),
-        (0, 0, 142), (0, 0, 70), (0, 60, 100), (0, 80, 100), (0, 0, 230), (119, 11, 32),
-    ),
+    class_names=CITYSCAPES19,
+    palette=COLOURS19,
     licence="Cityscapes' own, research only",
     source="Cordts et al. 2016, arXiv 1604.01685; 2975 + 500 pairs of 256x256 on Kaggle",
     needs_files=True,
 )
-# fmt: on
 
 
 def facts(*, classes: Classes = "cityscapes19") -> DatasetInfo:

@@ -21,28 +21,21 @@ Colour = tuple[int, int, int]
 
 VOID = "void"
 
-PALETTE: dict[str, Colour] = {
-    "road": (128, 64, 128),
-    "sidewalk": (244, 35, 232),
-    "building": (70, 70, 70),
-    "wall": (102, 102, 156),
-    "fence": (190, 153, 153),
-    "pole": (153, 153, 153),
-    "traffic light": (250, 170, 30),
-    "traffic sign": (220, 220, 0),
-    "vegetation": (107, 142, 35),
-    "terrain": (152, 251, 152),
-    "sky": (70, 130, 180),
-    "person": (220, 20, 60),
-    "rider": (255, 0, 0),
-    "car": (0, 0, 142),
-    "truck": (0, 0, 70),
-    "bus": (0, 60, 100),
-    "train": (0, 80, 100),
-    "motorcycle": (0, 0, 230),
-    "bicycle": (119, 11, 32),
-}
-"""The colour of each class in its official order: entry k is train id k."""
+# fmt: off
+CITYSCAPES19 = (
+    "road", "sidewalk", "building", "wall", "fence", "pole", "traffic light", "traffic sign", "vegetation",
+    "terrain", "sky", "person", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle",
+)
+COLOURS19 = (
+    (128, 64, 128), (244, 35, 232), (70, 70, 70), (102, 102, 156), (190, 153, 153), (153, 153, 153),
+    (250, 170, 30), (220, 220, 0), (107, 142, 35), (152, 251, 152), (70, 130, 180), (220, 20, 60), (255, 0, 0),
+    (0, 0, 142), (0, 0, 70), (0, 60, 100), (0, 80, 100), (0, 0, 230), (119, 11, 32),
+)
+# fmt: on
+"""Entry k is train id k.  Both are literals, so that `bench.names` can read them where nothing is imported."""
+
+PALETTE: dict[str, Colour] = dict(zip(CITYSCAPES19, COLOURS19, strict=True))
+"""The colour of each class in its official order."""
 
 VOID_PALETTE: dict[str, Colour] = {
     "unlabeled": (0, 0, 0),
@@ -59,7 +52,6 @@ VOID_PALETTE: dict[str, Colour] = {
 """Colours of what is no class.  Two more are painted as a class and cannot be told from it: pole groups and licence
 plates look like poles and cars.  Ego vehicle, rectification border, out of roi and static are black as `unlabeled`."""
 
-CITYSCAPES19 = tuple(PALETTE)
 CITYSCAPES16 = tuple(name for name in CITYSCAPES19 if name not in ("terrain", "truck", "train"))
 CITYSCAPES13 = tuple(name for name in CITYSCAPES16 if name not in ("wall", "fence", "pole"))
 

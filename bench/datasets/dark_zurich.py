@@ -18,7 +18,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from bench.datasets.class_maps import CITYSCAPES_TRAIN_IDS, Classes, facts_of
+from bench.datasets.class_maps import CITYSCAPES19, CITYSCAPES_TRAIN_IDS, COLOURS19, Classes, facts_of
 from bench.datasets.drives import DriveDataset, check_labelled, list_drives, without
 from bench.datasets.folders import check_request, not_found, samples, unlabelled
 from bench.datasets.reading import data_error, label_table
@@ -28,25 +28,16 @@ _PHOTO, _MASK = "_rgb_anon", "_gt_labelTrainIds"
 _NAME = without(_PHOTO, _MASK)
 
 
-# fmt: off
 INFO = DatasetInfo(
     name="dark_zurich",
     label="Dark Zurich",
     domains=("day", "night", "twilight"),
-    class_names=(
-        "road", "sidewalk", "building", "wall", "fence", "pole", "traffic light", "traffic sign", "vegetation",
-        "terrain", "sky", "person", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle",
-    ),
-    palette=(
-        (128, 64, 128), (244, 35, 232), (70, 70, 70), (102, 102, 156), (190, 153, 153), (153, 153, 153),
-        (250, 170, 30), (220, 220, 0), (107, 142, 35), (152, 251, 152), (70, 130, 180), (220, 20, 60), (255, 0, 0),
-        (0, 0, 142), (0, 0, 70), (0, 60, 100), (0, 80, 100), (0, 0, 230), (119, 11, 32),
-    ),
+    class_names=CITYSCAPES19,
+    palette=COLOURS19,
     licence="non-commercial; see the publisher's terms",
     source="Sakaridis et al. 2019, arXiv 1901.05946; 50 publicly labelled images of 1920x1080",
     needs_files=True,
 )
-# fmt: on
 
 
 def facts(*, classes: Classes = "cityscapes19") -> DatasetInfo:

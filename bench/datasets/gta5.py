@@ -20,7 +20,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from bench.datasets.class_maps import GTA5_IDS, Classes, facts_of
+from bench.datasets.class_maps import CITYSCAPES19, COLOURS19, GTA5_IDS, Classes, facts_of
 from bench.datasets.folders import FolderDataset
 from bench.datasets.numbered import numbered_samples
 from bench.datasets.reading import label_table
@@ -30,25 +30,16 @@ BLOCK = 250
 BROKEN = frozenset({15188, 17705})
 
 
-# fmt: off
 INFO = DatasetInfo(
     name="gta5",
     label="GTA5",
     domains=("game",),
-    class_names=(
-        "road", "sidewalk", "building", "wall", "fence", "pole", "traffic light", "traffic sign", "vegetation",
-        "terrain", "sky", "person", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle",
-    ),
-    palette=(
-        (128, 64, 128), (244, 35, 232), (70, 70, 70), (102, 102, 156), (190, 153, 153), (153, 153, 153),
-        (250, 170, 30), (220, 220, 0), (107, 142, 35), (152, 251, 152), (70, 130, 180), (220, 20, 60), (255, 0, 0),
-        (0, 0, 142), (0, 0, 70), (0, 60, 100), (0, 80, 100), (0, 0, 230), (119, 11, 32),
-    ),
+    class_names=CITYSCAPES19,
+    palette=COLOURS19,
     licence="research and education only; see the publisher's terms",
     source="Richter et al. 2016, arXiv 1608.02192; 24966 frames of about 1914x1052",
     needs_files=True,
 )
-# fmt: on
 
 
 def facts(*, classes: Classes = "cityscapes19") -> DatasetInfo:

@@ -65,16 +65,33 @@ def plain_type(node: ast.expr | None) -> Any:
 
 @functools.cache
 def dataset_info(module: str) -> DatasetInfo | None:
-    """The `INFO` of a dataset's module where it is written out in literals; None for one that has to be computed."""
-    values = [node.value for node in module_tree(module).body if isinstance(node, ast.Assign) and _binds_info(node)]
-    call = values[0] if len(values) == 1 else None
+    """The `INFO` of a dataset's module where it is written out in literals; None for one that has to be computed.
+
+    A name stands for the literal it is bound to in that module or in the one it is imported from.
+    """
+    call = _bound(module, "INFO")
     if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or call.func.id != "DatasetInfo":
         return None
     try:
-        return DatasetInfo(**{str(word.arg): ast.literal_eval(word.value) for word in call.keywords})
+        return DatasetInfo(**{str(word.arg): ast.literal_eval(_literal(module, word.value)) for word in call.keywords})
     except (TypeError, ValueError):
         return None
 
 
-def _binds_info(node: ast.Assign) -> bool:
-    return any(isinstance(target, ast.Name) and target.id == "INFO" for target in node.targets)
+def _literal(module: str, value: ast.expr) -> ast.expr:
+    """`value`, or what it is bound to if it is a name."""
+    return (_bound(module, value.id) or value) if isinstance(value, ast.Name) else value
+
+
+def _bound(module: str, name: str) -> ast.expr | None:
+    """What `name` is assigned at the top of a module, or of the module it is imported from; None if not just once."""
+    body = module_tree(module).body
+    found = [n.value for n in body if isinstance(n, ast.Assign) and any(_is(t, name) for t in n.targets)]
+    if len(found) == 1:
+        return found[0]
+    homes = [n.module for n in body if isinstance(n, ast.ImportFrom) and any(a.name == name for a in n.names)]
+    return _bound(homes[0], name) if len(homes) == 1 and homes[0] and not found else None
+
+
+def _is(target: ast.expr, name: str) -> bool:
+    return isinstance(target, ast.Name) and target.id == name
