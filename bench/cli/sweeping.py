@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -24,9 +25,22 @@ Override = Annotated[
     list[str] | None, typer.Option("--set", metavar="A.B=C", help="Override a value of the file; repeatable.")
 ]
 Results = Annotated[Path, typer.Option("--results", metavar="DIR", help="Where records lie.")]
+
+
+def _data_folder(given: Path | None) -> Path | None:
+    """The folder given, or BENCH_DATA (read here: typer 0.26.0 forgets an option's variable)."""
+    named = os.environ.get("BENCH_DATA")
+    return given or (Path(named) if named else None)
+
+
 DataRoot = Annotated[
     Path | None,
-    typer.Option("--data-root", metavar="DIR", envvar="BENCH_DATA", help="Folder that holds each dataset's folder."),
+    typer.Option(
+        "--data-root",
+        metavar="DIR",
+        callback=_data_folder,
+        help="Folder that holds each dataset's folder; BENCH_DATA by default.",
+    ),
 ]
 
 
