@@ -31,20 +31,23 @@ from bench.datasets.folders import (
 from bench.datasets.reading import data_error, label_table
 from bench.spec import IGNORE, DatasetInfo
 
+CLASSES = ("background", "building", "road", "water", "barren", "forest", "agriculture")
+COLOURS = (
+    (255, 255, 255),
+    (255, 0, 0),
+    (255, 255, 0),
+    (0, 0, 255),
+    (159, 129, 183),
+    (0, 255, 0),
+    (255, 195, 128),
+)
+
 INFO = DatasetInfo(
     name="loveda",
     label="LoveDA",
     domains=("urban", "rural"),
-    class_names=("background", "building", "road", "water", "barren", "forest", "agriculture"),
-    palette=(
-        (255, 255, 255),
-        (255, 0, 0),
-        (255, 255, 0),
-        (0, 0, 255),
-        (159, 129, 183),
-        (0, 255, 0),
-        (255, 195, 128),
-    ),
+    class_names=CLASSES,
+    palette=COLOURS,
     licence="CC BY-NC-SA 4.0, academic use only",
     source="Wang et al. 2021, arXiv 2110.08733; Zenodo 5706578",
     needs_files=True,

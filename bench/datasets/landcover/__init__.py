@@ -29,6 +29,7 @@ from bench.datasets.landcover.map import Shares, draw
 from bench.datasets.landcover.materials import column
 from bench.datasets.landcover.photo import Look, photograph
 from bench.datasets.landcover.plots import Layout
+from bench.datasets.loveda import CLASSES, COLOURS
 from bench.datasets.reading import no_labels
 from bench.spec import IGNORE, BenchError, DatasetInfo, canonical_json
 
@@ -39,16 +40,8 @@ INFO = DatasetInfo(
     name="landcover",
     label="Land cover (synthetic)",
     domains=("urban", "rural"),
-    class_names=("background", "building", "road", "water", "barren", "forest", "agriculture"),
-    palette=(
-        (255, 255, 255),
-        (255, 0, 0),
-        (255, 255, 0),
-        (0, 0, 255),
-        (159, 129, 183),
-        (0, 255, 0),
-        (255, 195, 128),
-    ),
+    class_names=CLASSES,
+    palette=COLOURS,
     licence="that of the project",
     source="drawn by the harness's own generator; classes as LoveDA's",
     needs_files=False,
