@@ -7,6 +7,7 @@ import json
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -18,10 +19,13 @@ from bench.spec import (
     ExitCode,
     Failure,
     History,
+    LatencyRecord,
     PlannedRun,
     RunConfig,
     RunRecord,
     Sweep,
+    Timing,
+    Workload,
     canonical_json,
 )
 from bench.store import Store, commit, dump, files, folder, memory, parse
@@ -445,3 +449,34 @@ def test_costs_are_counted_for_the_classes_that_the_options_give(results: Path) 
         config = names.resolve_config(RunConfig.model_validate(asked))
         run = PlannedRun(name="x", run_id=names.id_of(config), config=config)
         assert [n for _, n in costs_left(sweep(run), "cpu", Store(results))] == [number]
+
+
+def test_timings_lie_beside_counts_and_come_back_with_their_readings(tmp_path: Path) -> None:
+    store = Store(tmp_path / "results")
+    workload = Workload(model=Component(name="unet_resnet18"), num_classes=7, size=(64, 64))
+    record = LatencyRecord(
+        session="s-1",
+        repeat=1,
+        repeats=3,
+        timings=(
+            Timing(
+                workload=Workload(model="unet_resnet18", num_classes=7, size=(64, 64)), macs=1, params=2, weight_bytes=8
+            ),
+        ),
+        canaries={},
+        threads=1,
+        device="AMD EPYC, 1 thread",
+        machine={},
+        software={},
+        commit=None,
+        dirty=None,
+        measured_utc="2026-11-20T12:00:00Z",
+    )
+    path = store.add_latency(record, "amd-epyc-1t", {"0.e2e": np.array([1.5, 2.5], np.float32)})
+    found = store.read()
+    assert [s.path for s in found.latencies] == [path]
+    assert not (found.problems or found.costs)
+    assert found.latencies[0].record.samples_file == path.stem + ".samples.npz"
+    with np.load(path.with_suffix(".samples.npz")) as samples:
+        assert samples["0.e2e"].tolist() == [1.5, 2.5]
+    assert store.latencies()[0].record == found.latencies[0].record

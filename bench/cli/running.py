@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.cli.console import say
+from bench.cli.measuring import measure_all
 from bench.cli.progress import display, duration
 from bench.cli.sweeping import print_json
 from bench.executors.inline import inline
 from bench.plan import Plan, Rerun, costs_left, plan
 from bench.run.place import Keep, Place, pick_device
-from bench.spec import BenchError, Component, CostRecord, ExitCode, Failure, RunRecord, Sweep, printable
+from bench.spec import BenchError, CostRecord, ExitCode, Failure, RunRecord, Sweep
 from bench.store import Store
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def run_planned(
         if whole and not wish():
             store.save_sweep(whole)
         ended = _train(runs, place, exit_first)
-        measured = [] if wish() else list(_measure(sweep, costs, place))
+        measured = [] if wish() else list(measure_all(sweep, costs, place))
     elif whole:
         store.save_sweep(whole)
     return _finish(sweep, planned, runs, ended, measured, wish, time.monotonic() - before, as_json, store)
@@ -120,38 +121,6 @@ def _train(runs: tuple[Any, ...], place: Place, exit_first: bool) -> list[RunRec
             if isinstance(event, (RunRecord, Failure)):
                 ended.append(event)
     return ended
-
-
-def _measure(sweep: Sweep, costs: list[tuple[Component, int]], place: Place) -> Iterator[CostRecord | None]:
-    """Measure each model, one after the other, while nothing trains; one that cannot be measured is None, and said."""
-    if not costs or not sweep.cost:
-        return
-    from bench.run.costs import measure
-
-    height, width = sweep.cost.size
-    say(f"counting and timing {len(costs)} models at {width}x{height}", sys.stderr)
-    for number, (model, classes) in enumerate(costs, 1):
-        if place.stop():
-            return
-        what = f"[{number}/{len(costs)}] cost of {model.name} at {width}x{height}"
-        try:
-            record = measure(sweep.cost, model, classes, place)
-        except Exception as fault:
-            say(f"{what}: not measured: {printable(' '.join(str(fault).split()), 200)}", sys.stderr)
-            yield None
-            continue
-        macs = f"{record.params_deployed:,} parameters, {record.macs / 1e9:.3f} GMAC"
-        say(f"{what} on {record.device}: {macs}, {_timing(record)}", sys.stderr)
-        yield record
-
-
-def _timing(record: CostRecord) -> str:
-    from bench.cost.statistics import describe
-
-    found = describe(record.latency) if record.latency else None
-    if found is None:
-        return record.latency_refused or "latency not asked for"
-    return f"{found.mean:.2f} ± {'n/a' if found.std is None else f'{found.std:.2f}'} ms (n = {found.n})"
 
 
 def _finish(

@@ -1,4 +1,4 @@
-"""The nouns: what is asked for (RunConfig, Sweep) and what came back (RunRecord, CostRecord, Measurement)."""
+"""The nouns: what is asked for (RunConfig, Sweep) and what came back (RunRecord, CostRecord, LatencyRecord)."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ if TYPE_CHECKING:
     from bench.spec.identity import DEFAULTS, Spelling, canonical_json, run_id, run_id_reader
     from bench.spec.record import SCHEMA, CostRecord, Counts, Evaluation, Failure, History, Measurement, RunRecord
     from bench.spec.request import CostRequest, PlannedRun, RunConfig, Sweep
+    from bench.spec.timing import PROTOCOL, LatencyRecord, Series, Timing, Workload
     from bench.spec.values import IGNORE, JSON, Component, Domain, Frozen, Size
 
 __all__ = [
     "DEFAULTS",
     "IGNORE",
     "JSON",
+    "PROTOCOL",
     "SCHEMA",
     "BenchError",
     "Component",
@@ -32,14 +34,18 @@ __all__ = [
     "Failure",
     "Frozen",
     "History",
+    "LatencyRecord",
     "Measurement",
     "ModelSpec",
     "PlannedRun",
     "RunConfig",
     "RunRecord",
+    "Series",
     "Size",
     "Spelling",
     "Sweep",
+    "Timing",
+    "Workload",
     "canonical_json",
     "printable",
     "run_id",
@@ -50,7 +56,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     """All but the errors is loaded when first asked for: `bench --help` does without pydantic, half of its start."""
     if name in __all__:
-        for module in ("facts", "values", "request", "identity", "record"):
+        for module in ("facts", "values", "request", "identity", "record", "timing"):
             found = importlib.import_module(f"bench.spec.{module}")
             if hasattr(found, name):
                 return getattr(found, name)

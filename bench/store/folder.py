@@ -9,29 +9,28 @@ import os
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from bench import names
-from bench.spec import BenchError, CostRecord, ExitCode, Failure, RunConfig, RunRecord, Spelling, Sweep
+from bench.spec import (
+    BenchError,
+    CostRecord,
+    ExitCode,
+    Failure,
+    LatencyRecord,
+    RunConfig,
+    RunRecord,
+    Spelling,
+    Sweep,
+)
 from bench.store.files import canonical, commit, digest, dump, layout, parse, replace
 from bench.store.memory import Memory, mark, settled
+from bench.store.reading import Measured, Stored, read_each, read_stored
 
 if TYPE_CHECKING:
     import numpy as np
-
-R = TypeVar("R", RunRecord, CostRecord)
-
-
-@dataclass(frozen=True)
-class Stored(Generic[R]):
-    """A record and where it lies; `origin` says whether this machine made it or the project shipped it."""
-
-    record: R
-    path: Path
-    origin: Literal["local", "reference"]
-    attempt: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +42,7 @@ class Contents:
 
     runs: tuple[Stored[RunRecord], ...] = ()
     costs: tuple[Stored[CostRecord], ...] = ()
+    latencies: tuple[Stored[LatencyRecord], ...] = ()
     sweeps: tuple[tuple[Sweep, str], ...] = ()
     failures: tuple[Failure, ...] = ()
     problems: tuple[BenchError, ...] = field(default=(), repr=False)
@@ -78,20 +78,16 @@ class Store:
 
         An earlier record of the same run is kept: this one becomes the next attempt.
         """
-        import numpy as np
-
         attempt = 1
         while self.run_file(record.run_id, attempt).exists():
             attempt += 1
         path = self.run_file(record.run_id, attempt)
-        buffer = io.BytesIO()
-        arrays: dict[str, Any] = {domain.replace("/", "."): counts for domain, counts in per_image.items()}
-        np.savez_compressed(buffer, **arrays)
+        content = _packed({domain.replace("/", "."): counts for domain, counts in per_image.items()})
         images = path.with_suffix(".images.npz")
         images.unlink(missing_ok=True)  # left by a kill between the two files: no record points at it
-        commit(images, buffer.getvalue())
+        commit(images, content)
         record = record.model_copy(
-            update={"images_file": images.name, "images_sha256": hashlib.sha256(buffer.getvalue()).hexdigest()}
+            update={"images_file": images.name, "images_sha256": hashlib.sha256(content).hexdigest()}
         )
         commit(path, dump(record))
         (self.run_folder(record.run_id) / "failure.json").unlink(missing_ok=True)
@@ -100,10 +96,23 @@ class Store:
     def add_cost(self, record: CostRecord, slug: str) -> Path:
         """Store one measurement under the folder of its device."""
         content = dump(record)
-        stamp = record.measured_utc.replace("-", "").replace(":", "")
-        path = self.root / "costs" / slug / f"{stamp}_{hashlib.sha256(content).hexdigest()[:8]}.json"
+        path = self._cost_file(record, slug, content)
         commit(path, content)
         return path
+
+    def add_latency(self, record: LatencyRecord, slug: str, samples: Mapping[str, np.ndarray]) -> Path:
+        """Store one process's timings under the folder of its device, its raw readings beside it."""
+        readings = _packed(samples)
+        path = self._cost_file(record, slug, readings)
+        commit(path.with_suffix(".samples.npz"), readings)
+        named = {"samples_file": path.stem + ".samples.npz", "samples_sha256": hashlib.sha256(readings).hexdigest()}
+        commit(path, dump(record.model_copy(update=named)))
+        return path
+
+    def _cost_file(self, record: CostRecord | LatencyRecord, slug: str, content: bytes) -> Path:
+        """Named by time and content, so that folders of two machines can be laid over one another."""
+        stamp = record.measured_utc.replace("-", "").replace(":", "")
+        return self.root / "costs" / slug / f"{stamp}_{hashlib.sha256(content).hexdigest()[:8]}.json"
 
     def add_failure(self, failure: Failure) -> Path:
         """Note why a run did not finish, in place of an earlier note."""
@@ -124,15 +133,21 @@ class Store:
         problems: list[BenchError] = []
         runs: list[Stored[RunRecord]] = []
         costs: list[Stored[CostRecord]] = []
+        latencies: list[Stored[LatencyRecord]] = []
         sweeps: list[tuple[Sweep, str]] = []
-        for origin, root in (("local", self.root), ("reference", self.root / "reference")):
-            runs += _stored(RunRecord, root / "runs", "r-*.json", origin, problems)
-            costs += _stored(CostRecord, root / "costs", "*/*.json", origin, problems)
-            sweeps += [(s, origin) for _, s in _each(Sweep, root / "sweeps", "*.json", problems)]
-        failures = [f for _, f in _each(Failure, self.work / "runs", "r-*/failure.json", problems)]
+        origins: tuple[tuple[Literal["local", "reference"], Path], ...]
+        origins = (("local", self.root), ("reference", self.root / "reference"))
+        for origin, root in origins:
+            runs += read_stored(RunRecord, root / "runs", "r-*.json", origin, problems)
+            measured = list(read_stored(Measured, root / "costs", "*/*.json", origin, problems))
+            costs += [s for s in measured if isinstance(s.record, CostRecord)]
+            latencies += [s for s in measured if isinstance(s.record, LatencyRecord)]
+            sweeps += [(s, origin) for _, s in read_each(Sweep, root / "sweeps", "*.json", problems)]
+        failures = [f for _, f in read_each(Failure, self.work / "runs", "r-*/failure.json", problems)]
         return Contents(
             runs=tuple(runs),
             costs=tuple(costs),
+            latencies=tuple(latencies),
             sweeps=tuple(sweeps),
             failures=tuple(failures),
             problems=tuple(problems),
@@ -141,7 +156,14 @@ class Store:
 
     def costs(self) -> tuple[Stored[CostRecord], ...]:
         """The cost records of this machine that can be read."""
-        return tuple(_stored(CostRecord, self.root / "costs", "*/*.json", "local", []))
+        return tuple(s for s in self._measured() if isinstance(s.record, CostRecord))
+
+    def latencies(self) -> tuple[Stored[LatencyRecord], ...]:
+        """The timings of this machine that can be read."""
+        return tuple(s for s in self._measured() if isinstance(s.record, LatencyRecord))
+
+    def _measured(self) -> Iterator[Stored[Any]]:
+        return read_stored(Measured, self.root / "costs", "*/*.json", "local", [])
 
     def agreement(self, configs: Mapping[str, RunConfig]) -> dict[str, bool | BenchError]:
         """run id -> whether its newest record holds this configuration exactly; runs without a record are left out.
@@ -187,6 +209,14 @@ class Store:
         return {run_id: item for run_id, (_, item) in newest.items()}
 
 
+def _packed(arrays: Mapping[str, np.ndarray]) -> bytes:
+    import numpy as np
+
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **dict(arrays))  # type: ignore[arg-type]
+    return buffer.getvalue()
+
+
 def _plain(config: RunConfig) -> dict[str, Any]:
     return config.model_dump(mode="json")
 
@@ -207,24 +237,3 @@ def dump_sweep(sweep: Sweep) -> bytes:
     )
     rest = {key: canonical(value) for key, value in sweep.model_dump(mode="json", exclude={"runs"}).items()}
     return layout({**rest, "runs": f"[{','.join(runs)}]"})
-
-
-M = TypeVar("M", bound=BaseModel)
-
-
-def _each(kind: type[M], folder: Path, pattern: str, problems: list[BenchError]) -> Iterator[tuple[Path, M]]:
-    for path in sorted(folder.glob(pattern)):
-        try:
-            yield path, kind.model_validate(parse(path))
-        except BenchError as error:
-            problems.append(error)
-        except ValidationError as error:
-            first = error.errors()[0]
-            key = ".".join(map(str, first["loc"]))
-            problems.append(BenchError(first["msg"].lower(), file=path, key=key, code=ExitCode.STORE))
-
-
-def _stored(kind: type[R], folder: Path, pattern: str, origin: Any, problems: list[BenchError]) -> Iterator[Stored[R]]:
-    for path, record in _each(kind, folder, pattern, problems):
-        attempt = path.name.removesuffix(".json").partition(".a")[2]
-        yield Stored(record, path, origin, int(attempt) if attempt.isdigit() else 1)

@@ -1,0 +1,53 @@
+"""A folder of record files -> the records in it, in the order of their names, and what is wrong with the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+
+from bench.spec import BenchError, CostRecord, ExitCode, LatencyRecord, RunRecord
+from bench.store.files import parse
+
+M = TypeVar("M", bound=BaseModel)
+R = TypeVar("R", RunRecord, CostRecord, LatencyRecord)
+
+
+@dataclass(frozen=True)
+class Stored(Generic[R]):
+    """A record and where it lies; `origin` says whether this machine made it or the project shipped it."""
+
+    record: R
+    path: Path
+    origin: Literal["local", "reference"]
+    attempt: int = 1
+
+
+Measured = Annotated[CostRecord | LatencyRecord, Field(discriminator="kind")]
+"""What lies side by side in the folder of a device."""
+
+
+def read_each(kind: Any, folder: Path, pattern: str, problems: list[BenchError]) -> Iterator[tuple[Path, Any]]:
+    """(path, value) of each file that holds a `kind`; the others are told of in `problems`."""
+    validate = TypeAdapter(kind).validate_python
+    for path in sorted(folder.glob(pattern)):
+        try:
+            yield path, validate(parse(path))
+        except BenchError as error:
+            problems.append(error)
+        except ValidationError as error:
+            first = error.errors()[0]
+            key = ".".join(map(str, first["loc"]))
+            problems.append(BenchError(first["msg"].lower(), file=path, key=key, code=ExitCode.STORE))
+
+
+def read_stored(
+    kind: Any, folder: Path, pattern: str, origin: Literal["local", "reference"], problems: list[BenchError]
+) -> Iterator[Stored[Any]]:
+    """`read_each`, each record with where it lies and which attempt it is."""
+    for path, record in read_each(kind, folder, pattern, problems):
+        attempt = path.name.removesuffix(".json").partition(".a")[2]
+        yield Stored(record, path, origin, int(attempt) if attempt.isdigit() else 1)
