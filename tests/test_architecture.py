@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "bench"
 
 LAYERS = {
-    0: "spec names",
+    0: "spec names faults",
     1: "sweep store scores machine cost evaluate cache fetch "
     "models datasets samplers augment losses schedulers optimizers",
     2: "methods plan report train batches journal checkpoint executors",
