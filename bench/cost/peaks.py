@@ -1,245 +1,138 @@
-"""A graphics card's name -> its arithmetic peak, from published figures; an unknown card has none.
+"""A graphics card -> its arithmetic peak: published figures by its name, else computed from its chip, else None.
 
-Dense figures (no sparsity), tensor cores with float32 accumulation.  Look-ups are by the whole normalised name, never
-by a part of it: "L4" is in "L40S", "A10" in "A100", and a laptop's RTX 4090 is another chip.
+Look-ups are by the whole normalised name, never by a part of it: "L4" is in "L40S", "A10" in "A100", and a laptop's
+RTX 4090 is another chip.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from bench.cost.cards import CARDS, Card
+from bench.spec import JSON
+
 Precision = Literal["fp32", "tf32", "fp16", "bf16"]
+TERA = 1e12
+
+FP32_LANES = {(5, 0): 128, (5, 2): 128, (6, 0): 64, (6, 1): 128, (7, 0): 64, (7, 5): 64, (8, 0): 64}
+FP32_LANES |= dict.fromkeys([(8, 6), (8, 7), (8, 9), (9, 0), (10, 0), (12, 0)], 128)
+"""Multiply-adds in float32 per SM and clock, by compute capability."""
+
+TENSOR_FMA = {(7, 0): 512, (7, 5): 512, (8, 0): 1024, (8, 6): 512, (8, 7): 1024, (8, 9): 512}
+TENSOR_FMA |= {(9, 0): 2048, (10, 0): 4096, (12, 0): 512}
+"""Dense fp16 multiply-adds of the tensor cores per SM and clock; GeForce cards do half when they accumulate in fp32."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Card:
-    """Peaks in TFLOP/s, None where the hardware lacks the mode.
+class Peak:
+    """FLOP/s per mode, None where the card lacks it; `fastest` is the most of any float mode.
 
-    `fp16` accumulates in float32; `fastest` is the highest of any float mode, also of those torch does not use (fp16
-    accumulation on GeForce, the larger of two published figures where sources disagree): a hard bound needs it.
-    `sms` and the two boost clocks let a test recompute every figure; `note` says where that cannot agree.
+    `bytes_per_s` (memory) and `l2_bytes` are None where they are not known.  `source` says where the figures are from.
     """
 
-    names: tuple[str, ...]
-    capability: tuple[int, int]
-    sms: int
-    boost_ghz: float
     fp32: float
     tf32: float | None
     fp16: float | None
+    bf16: float | None
+    fastest: float
+    bytes_per_s: float | None
+    l2_bytes: float | None
     source: str
-    fastest: float | None = None
-    tensor_ghz: float | None = None
-    note: str = ""
+
+    def of(self, precision: Precision) -> float | None:
+        """FLOP/s in one precision."""
+        found: float | None = getattr(self, precision)
+        return found
 
 
-_AMPERE = "NVIDIA A100 Tensor Core GPU Architecture whitepaper, table P100/V100/A100"
-_DATASHEETS = "Lightning-AI/pytorch-lightning, fabric/utilities/throughput.py, and the NVIDIA datasheets it cites"
-_BLACKWELL = "NVIDIA RTX Blackwell GPU Architecture whitepaper V1.1, appendix A"
-_SPECS = "winston-zhang-orz/gpu-specs, specs.md"
-_LOCKWOOD = "glennklockwood.com, pages H100, H200 and B200"
+def peak(gpu_name: str | None, gpu_facts: Mapping[str, JSON]) -> Peak | None:
+    """The peak of a card that calls itself `gpu_name`; None where neither name nor chip is known.
 
-CARDS = (
-    Card(
-        names=("Tesla P100-SXM2-16GB",),
-        capability=(6, 0),
-        sms=56,
-        boost_ghz=1.480,
-        fp32=10.6,
-        tf32=None,
-        fp16=21.2,
-        source=_AMPERE,
-        note="fp16 at twice the fp32 rate, no tensor cores",
-    ),
-    Card(
-        names=("Tesla P100-PCIE-16GB", "Tesla P100-PCIE-12GB"),
-        capability=(6, 0),
-        sms=56,
-        boost_ghz=1.303,
-        fp32=9.3,
-        tf32=None,
-        fp16=18.7,
-        source="sysrqmts.com, Tesla P100 PCIe",
-        note="fp16 at twice the fp32 rate, no tensor cores",
-    ),
-    Card(
-        names=("Tesla V100-SXM2-16GB", "Tesla V100-SXM2-32GB"),
-        capability=(7, 0),
-        sms=80,
-        boost_ghz=1.53,
-        fp32=15.7,
-        tf32=None,
-        fp16=125.0,
-        source=_DATASHEETS,
-    ),
-    Card(
-        names=("Tesla V100-PCIE-16GB", "Tesla V100-PCIE-32GB"),
-        capability=(7, 0),
-        sms=80,
-        boost_ghz=1.37,
-        fp32=14.0,
-        tf32=None,
-        fp16=112.0,
-        source=_DATASHEETS,
-    ),
-    Card(
-        names=("Tesla T4",),
-        capability=(7, 5),
-        sms=40,
-        boost_ghz=1.59,
-        fp32=8.1,
-        tf32=None,
-        fp16=65.0,
-        source=_DATASHEETS,
-    ),
-    Card(
-        names=("NVIDIA GeForce RTX 2080 Ti",),
-        capability=(7, 5),
-        sms=68,
-        boost_ghz=1.635,
-        fp32=14.2,
-        tf32=None,
-        fp16=56.9,
-        fastest=113.8,
-        source="NVIDIA, Turing architecture in depth; the Founders Edition's clock",
-    ),
-    Card(
-        names=(
-            "NVIDIA A100-SXM4-40GB",
-            "NVIDIA A100-SXM4-80GB",
-            "NVIDIA A100-PCIE-40GB",
-            "NVIDIA A100 80GB PCIe",
-        ),
-        capability=(8, 0),
-        sms=108,
-        boost_ghz=1.41,
-        fp32=19.5,
-        tf32=156.0,
-        fp16=312.0,
-        source=_DATASHEETS,
-    ),
-    Card(
-        names=("NVIDIA A10",),
-        capability=(8, 6),
-        sms=72,
-        boost_ghz=1.695,
-        fp32=31.2,
-        tf32=62.5,
-        fp16=125.0,
-        source=_SPECS,
-    ),
-    Card(
-        names=("NVIDIA A10G",),
-        capability=(8, 6),
-        sms=80,
-        boost_ghz=1.71,
-        fp32=35.0,
-        tf32=35.0,
-        fp16=70.0,
-        fastest=125.0,
-        source="arithmetic from SM count and clock",
-        note="sources disagree: the A10's 125 is often printed for it, and is the bound here",
-    ),
-    Card(
-        names=("NVIDIA GeForce RTX 3090",),
-        capability=(8, 6),
-        sms=82,
-        boost_ghz=1.695,
-        fp32=35.6,
-        tf32=35.6,
-        fp16=71.0,
-        fastest=142.0,
-        source="NVIDIA GA102 whitepaper",
-    ),
-    Card(
-        names=("NVIDIA L4",),
-        capability=(8, 9),
-        sms=58,
-        boost_ghz=2.04,
-        fp32=30.3,
-        tf32=60.0,
-        fp16=121.0,
-        source=_SPECS,
-    ),
-    Card(
-        names=("NVIDIA L40S",),
-        capability=(8, 9),
-        sms=142,
-        boost_ghz=2.52,
-        fp32=91.6,
-        tf32=183.0,
-        fp16=362.0,
-        source=_SPECS,
-    ),
-    Card(
-        names=("NVIDIA GeForce RTX 4090",),
-        capability=(8, 9),
-        sms=128,
-        boost_ghz=2.52,
-        fp32=82.6,
-        tf32=82.6,
-        fp16=165.2,
-        fastest=330.3,
-        source=_BLACKWELL,
-    ),
-    Card(
-        names=("NVIDIA GeForce RTX 5090",),
-        capability=(12, 0),
-        sms=170,
-        boost_ghz=2.407,
-        fp32=104.8,
-        tf32=104.8,
-        fp16=209.5,
-        fastest=419.0,
-        source=_BLACKWELL,
-    ),
-    Card(
-        names=("NVIDIA H100 PCIe",),
-        capability=(9, 0),
-        sms=114,
-        boost_ghz=1.755,
-        tensor_ghz=1.62,
-        fp32=51.0,
-        tf32=378.0,
-        fp16=756.0,
-        source=_DATASHEETS,
-    ),
-    Card(
-        names=("NVIDIA H100 80GB HBM3",),
-        capability=(9, 0),
-        sms=132,
-        boost_ghz=1.98,
-        tensor_ghz=1.83,
-        fp32=67.0,
-        tf32=494.7,
-        fp16=989.4,
-        source=_LOCKWOOD,
-    ),
-    Card(
-        names=("NVIDIA H200",),
-        capability=(9, 0),
-        sms=132,
-        boost_ghz=1.98,
-        tensor_ghz=1.83,
-        fp32=67.0,
-        tf32=494.7,
-        fp16=989.4,
-        source=_LOCKWOOD,
-    ),
-    Card(
-        names=("NVIDIA B200",),
-        capability=(10, 0),
-        sms=148,
-        boost_ghz=1.98,
-        tensor_ghz=1.86,
-        fp32=80.0,
-        tf32=1100.0,
-        fp16=2250.0,
-        source=_LOCKWOOD,
-        note="fp32 as published is 7 % above 75 TFLOP/s from SM count and clock",
-    ),
-)
+    `gpu_facts` is what `bench.machine.describe` says under "gpu" (`capability` "8.6", `sm_count`, `max_sm_clock_mhz`,
+    `l2_bytes`); empty where there is only a name.  A name whose SM count is another one than published (a slice of a
+    card, a cut-down chip) is computed like an unknown card: SM x lanes x 2 x highest clock.
+    """
+    sms = gpu_facts.get("sm_count")
+    rows = [row for row in _BY_NAME.get(normalised(gpu_name or ""), ()) if sms in (None, row.chip.sms)]
+    if len(rows) == 1:
+        return published(rows[0])
+    return computed(gpu_name or "", gpu_facts)
+
+
+def published(row: Card) -> Peak:
+    """The figures of a row of the table."""
+    return Peak(
+        fp32=TERA * row.fp32,
+        tf32=None if row.tf32 is None else TERA * row.tf32,
+        fp16=TERA * row.fp16,
+        bf16=TERA * row.fp16 if row.chip.capability >= (8, 0) else None,
+        fastest=TERA * max(f for f in (row.fp32, row.tf32, row.fp16, row.fastest) if f is not None),
+        bytes_per_s=1e9 * row.gb_s,
+        l2_bytes=None if row.l2_mb is None else 1e6 * row.l2_mb,
+        source=row.source,
+    )
+
+
+def computed(gpu_name: str, gpu_facts: Mapping[str, JSON]) -> Peak | None:
+    """SM x multiply-adds per clock x 2 x highest SM clock; None for a generation that is not in the tables above."""
+    sms, clock_mhz = gpu_facts.get("sm_count"), gpu_facts.get("max_sm_clock_mhz")
+    capability = _capability(gpu_facts.get("capability"))
+    lanes = FP32_LANES.get(capability) if capability else None
+    per_fma = 2e6 * _positive(sms) * _positive(clock_mhz)
+    if capability is None or lanes is None or not per_fma:
+        return None
+    fp32, words = lanes * per_fma, normalised(gpu_name).split()
+    tensor = TENSOR_FMA.get(capability, 0) * per_fma
+    if not tensor or words[:1] == ["gtx"]:  # GTX 16xx: Turing without tensor cores
+        doubled = capability in ((6, 0), (7, 5))
+        return Peak(
+            fp32=fp32,
+            tf32=None,
+            fp16=2 * fp32 if doubled else None,
+            bf16=None,
+            fastest=2 * fp32 if doubled else fp32,
+            bytes_per_s=None,
+            l2_bytes=gpu_facts.get("l2_bytes"),
+            source=_COMPUTED,
+        )
+    ampere, halved = capability >= (8, 0), "geforce" in gpu_name.casefold()
+    fp16 = tensor / 2 if halved else tensor
+    return Peak(
+        fp32=fp32,
+        tf32=fp16 / 2 if ampere else None,
+        fp16=fp16,
+        bf16=fp16 if ampere else None,
+        fastest=tensor,
+        bytes_per_s=None,
+        l2_bytes=gpu_facts.get("l2_bytes"),
+        source=_COMPUTED,
+    )
+
+
+_COMPUTED = "computed from SM count, compute capability and highest clock"
+
+
+def _capability(text: JSON) -> tuple[int, int] | None:
+    major, dot, minor = str(text or "").partition(".")
+    return (int(major), int(minor)) if dot and major.isdigit() and minor.isdigit() else None
+
+
+def _positive(figure: JSON) -> float:
+    return figure if isinstance(figure, (int, float)) and figure > 0 else 0.0
+
+
+def winograd(macs: int, eligible: int) -> int:
+    """Multiplications that are left when the `eligible` ones (3x3, stride 1, undilated, ungrouped) take a quarter.
+
+    F(4x4, 3x3) of Lavin and Gray 2015 (arXiv 1509.09308), the largest tile that cuDNN uses: a time may beat the direct
+    count by as much and still be true.
+    """
+    return macs - eligible + -(-eligible // 4)
+
+
+# ------------------------------------------------------------------ by name alone
 
 
 def normalised(device_name: str) -> str:
@@ -250,29 +143,25 @@ def normalised(device_name: str) -> str:
     return " ".join(words)
 
 
-_BY_NAME = {normalised(name): card for card in CARDS for name in card.names}
+_BY_NAME: dict[str, tuple[Card, ...]] = {}
+for _row in CARDS:
+    for _name in _row.names:
+        _BY_NAME[normalised(_name)] = (*_BY_NAME.get(normalised(_name), ()), _row)
 
 
 def card(device_name: str) -> Card | None:
-    """The row of a card as torch or NVML call it, or None."""
-    return _BY_NAME.get(normalised(device_name))
+    """The row of a card as torch or NVML call it; None for an unknown name and for one that several cards share."""
+    rows = _BY_NAME.get(normalised(device_name), ())
+    return rows[0] if len(rows) == 1 else None
 
 
 def peak_flops(device_name: str, precision: Precision) -> float | None:
     """Peak FLOP/s of a card in a precision; None for an unknown card or a mode that it lacks."""
     row = card(device_name)
-    if row is None:
-        return None
-    has_bf16 = row.capability >= (8, 0)
-    teraflops = {"fp32": row.fp32, "tf32": row.tf32, "fp16": row.fp16, "bf16": row.fp16 if has_bf16 else None}[
-        precision
-    ]
-    return None if teraflops is None else teraflops * 1e12
+    return published(row).of(precision) if row else None
 
 
 def fastest_flops(device_name: str) -> float | None:
     """The most FLOP/s that any float mode of the card can reach: no timing of float work may imply more."""
     row = card(device_name)
-    if row is None:
-        return None
-    return 1e12 * max(figure for figure in (row.fp32, row.tf32, row.fp16, row.fastest) if figure is not None)
+    return published(row).fastest if row else None
