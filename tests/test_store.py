@@ -176,7 +176,7 @@ def test_the_file_is_on_disk_before_it_has_its_name(results: Path, monkeypatch: 
         real = getattr(os, name)
         monkeypatch.setattr(os, name, lambda *a, n=name, f=real, **k: (order.append(n), f(*a, **k))[1])
     commit(results / "x", b"1")
-    assert [s for s in order if s != "unlink"] == ["write", "fsync", "link", "fsync"]
+    assert [s for s in order if s != "unlink"][-4:] == ["write", "fsync", "link", "fsync"]
 
 
 def sweep(*runs: PlannedRun) -> Sweep:

@@ -1,4 +1,4 @@
-"""Plain JSON <-> a file that says when it was changed; and bytes onto a disk, so that a kill leaves all or nothing.
+"""Plain JSON <-> a file that says when it was changed.
 
 A file holds one top-level key per line, sorted, and the sha256 of its canonical JSON: the digest survives another
 line-ending or layout, and not another value.
@@ -6,20 +6,23 @@ line-ending or layout, and not another value.
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import hashlib
 import json
-import os
-from collections.abc import Iterator, Mapping
+import stat
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
 from bench.spec import SCHEMA, BenchError, ExitCode, canonical_json
+from bench.store import schemas
 
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode
+
+
+class NewerSchema(BenchError):
+    """A record that a later program wrote: nothing is wrong with it."""
 
 
 def canonical(plain: Any) -> str:
@@ -47,11 +50,24 @@ def digest(text: str) -> str:
 
 
 def parse(path: Path) -> dict[str, Any]:
-    """The checked JSON object in `path`, without its digest; raises BenchError naming the file and what to do."""
+    """The checked JSON object in `path` as it would be written today, without its digest.
+
+    Raises BenchError (code STORE) naming the file and what to do.
+    """
+    plain = parse_as_is(path)
     try:
-        if path.is_symlink():
-            remedy = "replace it by the file itself"
-            raise _refused(path, "is a symbolic link, and records are plain files", remedy)
+        return schemas.upgraded(plain)
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        raise _refused(path, f"cannot be read as an earlier schema ({type(error).__name__}: {error})") from None
+
+
+def parse_as_is(path: Path) -> dict[str, Any]:
+    """`parse`, under the schema number that the file has."""
+    try:
+        mode = path.lstat().st_mode
+        if not stat.S_ISREG(mode):
+            what = "a symbolic link" if stat.S_ISLNK(mode) else "a folder" if stat.S_ISDIR(mode) else "a special file"
+            raise _refused(path, f"is {what}, and records are plain files", "replace it by the file itself")
         content = path.read_bytes()
     except OSError as error:
         raise _refused(path, f"cannot be read ({error.strerror})") from None
@@ -69,9 +85,17 @@ def _refused(
 
 
 def _check_schema(plain: dict[str, Any], path: Path) -> None:
-    newer = plain.get("schema_number", SCHEMA)
-    if isinstance(newer, int) and newer > SCHEMA:
-        raise _refused(path, f"has schema {newer}, newer than this program's {SCHEMA}", "update bench")
+    try:
+        number = schemas.number_of(plain)
+    except ValueError as error:
+        raise _refused(path, f"is no valid record ({error})") from None
+    if number is not None and number > SCHEMA:
+        raise NewerSchema(
+            f"has schema {number}, newer than this program's {SCHEMA}",
+            remedy="update bench",
+            file=path,
+            code=ExitCode.STORE,
+        )
 
 
 def _as_written(content: bytes) -> dict[str, Any] | None:
@@ -104,63 +128,10 @@ def _examined(content: bytes, path: Path) -> dict[str, Any]:
     if not isinstance(plain, dict) or "sha256" not in plain:
         raise _refused(path, "is no record (no sha256)")
     _check_schema(plain, path)
-    if plain.pop("sha256") != digest(canonical(plain)):
+    try:
+        intact = plain.pop("sha256") == digest(canonical(plain))
+    except (ValueError, TypeError, RecursionError) as error:  # infinite (1e999), half a character, too deep
+        raise _refused(path, f"is no valid record ({str(error).partition(chr(10))[0]})") from None
+    if not intact:
         raise _refused(path, "was changed after it was written (sha256 does not match)")
     return plain
-
-
-def _written(path: Path, content: bytes) -> Path:
-    """A durable temporary file beside `path` that holds `content`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.parent / f".{path.name}.{os.getpid()}.tmp"
-    temporary.unlink(missing_ok=True)
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
-    try:
-        rest = memoryview(content)
-        while rest:  # one os.write may be short without an error (quota, file size limit)
-            rest = rest[os.write(handle, rest) :]
-        os.fsync(handle)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    finally:
-        os.close(handle)
-    return temporary
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-@contextlib.contextmanager
-def _named(path: Path) -> Iterator[None]:
-    """A failing disk or a missing permission, as one line that names the path."""
-    try:
-        yield
-    except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-        remedy = "free some space and start again: finished runs are kept" if full else "check the path"
-        problem = f"cannot be written ({error.strerror})"
-        raise BenchError(problem, remedy=remedy, file=path, code=ExitCode.ENVIRONMENT) from None
-
-
-def commit(path: Path, content: bytes) -> None:
-    """Create `path` with `content`, durably and never over an existing file; a kill leaves all of it or nothing."""
-    with _named(path):
-        temporary = _written(path, content)
-        try:
-            os.link(temporary, path)
-        finally:
-            temporary.unlink()
-        _sync_folder(path.parent)
-
-
-def replace(path: Path, content: bytes) -> None:
-    """Put `content` at `path`, durably; a kill leaves the old content or the new."""
-    with _named(path):
-        os.replace(_written(path, content), path)
-        _sync_folder(path.parent)

@@ -25,7 +25,9 @@ from bench.spec import (
     Spelling,
     Sweep,
 )
-from bench.store.files import canonical, commit, digest, dump, layout, parse, replace
+from bench.store.durable import commit, refuse_links, replace
+from bench.store.files import canonical, digest, dump, layout, parse
+from bench.store.leases import Lease, claim
 from bench.store.memory import Memory, mark, settled
 from bench.store.reading import Measured, Stored, read_each, read_stored
 
@@ -68,27 +70,33 @@ class Store:
         return self.root / "runs" / (run_id + (f".a{attempt}" if attempt > 1 else "") + ".json")
 
     def run_folder(self, run_id: str) -> Path:
-        """Checkpoints, pictures and the failure of a run, finished or not."""
-        return self.work / "runs" / run_id
+        """Checkpoints, pictures and the failure of a run, finished or not.  Raises BenchError if it is a link."""
+        return refuse_links(self.work, self.work / "runs" / run_id)
 
     # -------------------------------------------------------------- writing
 
-    def add_run(self, record: RunRecord, per_image: dict[str, np.ndarray]) -> Path:
+    def claim(self, run_id: str) -> Lease | None:
+        """The right to run `run_id`, for this process; None while a living process has it."""
+        return claim(self.work, run_id)
+
+    def add_run(self, record: RunRecord, per_image: dict[str, np.ndarray], lease: Lease | None = None) -> Path:
         """Store a finished run with its per-image confusion counts (domain -> (N, K, K)); returns the record's path.
 
-        An earlier record of the same run is kept: this one becomes the next attempt.
+        An earlier record of the same run is kept: this one becomes the next attempt.  Raises BenchError if the run was
+        taken from `lease` meanwhile: its claim is what keeps two processes from adding to one run at once.
         """
-        attempt = 1
-        while self.run_file(record.run_id, attempt).exists():
-            attempt += 1
-        path = self.run_file(record.run_id, attempt)
+        path = self.run_file(record.run_id, self.attempts(record.run_id) + 1)
         content = _packed({domain.replace("/", "."): counts for domain, counts in per_image.items()})
         images = path.with_suffix(".images.npz")
-        images.unlink(missing_ok=True)  # left by a kill between the two files: no record points at it
-        commit(images, content)
+        if lease is not None:
+            lease.check()
+        # By a kill between the two files counts may lie here that no record points at.
+        replace(refuse_links(self.root, images), content)
         record = record.model_copy(
             update={"images_file": images.name, "images_sha256": hashlib.sha256(content).hexdigest()}
         )
+        if lease is not None:
+            lease.check()
         commit(path, dump(record))
         (self.run_folder(record.run_id) / "failure.json").unlink(missing_ok=True)
         return path
@@ -96,14 +104,14 @@ class Store:
     def add_cost(self, record: CostRecord, slug: str) -> Path:
         """Store one measurement under the folder of its device."""
         content = dump(record)
-        path = self._cost_file(record, slug, content)
+        path = refuse_links(self.root, self._cost_file(record, slug, content))
         commit(path, content)
         return path
 
     def add_latency(self, record: LatencyRecord, slug: str, samples: Mapping[str, np.ndarray]) -> Path:
         """Store one process's timings under the folder of its device, its raw readings beside it."""
         readings = _packed(samples)
-        path = self._cost_file(record, slug, readings)
+        path = refuse_links(self.root, self._cost_file(record, slug, readings))
         commit(path.with_suffix(".samples.npz"), readings)
         named = {"samples_file": path.stem + ".samples.npz", "samples_sha256": hashlib.sha256(readings).hexdigest()}
         commit(path, dump(record.model_copy(update=named)))
@@ -124,7 +132,7 @@ class Store:
         """Remember what a sweep planned; unchanged plans are not rewritten."""
         path, content = self.root / "sweeps" / f"{sweep.name}.json", dump_sweep(sweep)
         if not (path.exists() and path.read_bytes() == content):
-            replace(path, content)
+            replace(refuse_links(self.root, path), content)
 
     # -------------------------------------------------------------- reading
 
@@ -191,6 +199,14 @@ class Store:
         memory.save()
         return agree
 
+    def attempts(self, run_id: str) -> int:
+        """The number of a run's last attempt; 0 without a record.
+
+        Whoever claims a run looks again: if there are more than when it was planned, another process has run it.
+        """
+        found = self._numbers([run_id]).get(run_id)
+        return 0 if found is None else found[0]
+
     def newest_run_file(self, run_id: str) -> Path | None:
         """The record of the newest attempt of a run, if there is one."""
         item = self._newest([run_id]).get(run_id)
@@ -198,6 +214,10 @@ class Store:
 
     def _newest(self, run_ids: Collection[str]) -> dict[str, os.DirEntry[str]]:
         """run id -> the file of its last attempt on this machine."""
+        return {run_id: item for run_id, (_, item) in self._numbers(run_ids).items()}
+
+    def _numbers(self, run_ids: Collection[str]) -> dict[str, tuple[int, os.DirEntry[str]]]:
+        """run id -> its last attempt and the file of it."""
         newest: dict[str, tuple[int, os.DirEntry[str]]] = {}
         with contextlib.suppress(FileNotFoundError):
             for item in os.scandir(self.root / "runs"):
@@ -206,7 +226,7 @@ class Store:
                     number = int(attempt) if dot and attempt.isdigit() else 1
                     if stem not in newest or number > newest[stem][0]:
                         newest[stem] = number, item
-        return {run_id: item for run_id, (_, item) in newest.items()}
+        return newest
 
 
 def _packed(arrays: Mapping[str, np.ndarray]) -> bytes:

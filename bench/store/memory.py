@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.spec import BenchError
-from bench.store.files import canonical, layout, parse, replace
+from bench.store.durable import replace
+from bench.store.files import canonical, layout, parse
 
 SETTLED_S = 2.0
 """A file changed as recently as this could change once more within one tick of its clock: it is not remembered."""

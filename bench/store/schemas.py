@@ -1,0 +1,34 @@
+"""A record of an earlier schema number -> the same record as it would be written today.
+
+Raising `bench.spec.SCHEMA` takes three things, and a test asks for each: a line of history beside it, a function here,
+and a folder of real records in `tests/fixtures/records/`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from bench.spec import SCHEMA
+
+UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+"""Schema number -> (object with that number -> its content under the next number).  `kind` tells what it is."""
+
+
+def number_of(plain: dict[str, Any]) -> int | None:
+    """The schema number of an object; None for what has none (plans, notes, what is remembered)."""
+    number = plain.get("schema_number")
+    if number is None:
+        return None
+    if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+        raise ValueError(f"{number!r} is no schema number")
+    return number
+
+
+def upgraded(plain: dict[str, Any]) -> dict[str, Any]:
+    """`plain` under today's schema number; what has it, or none, is given back as it is."""
+    number = number_of(plain)
+    while number is not None and number < SCHEMA:
+        plain = {**UPGRADES[number](plain), "schema_number": number + 1}
+        number += 1
+    return plain
