@@ -50,11 +50,15 @@ class RunConfig(Frozen):
 
 
 class CostRequest(Frozen):
-    """What a sweep measures of each distinct model, apart from training: `size` is (height, width) of one image."""
+    """What a sweep measures of each distinct model, apart from training: `size` is (height, width) of one image.
+
+    With `latency` each model is timed in `repeats` fresh processes, `budget_s` seconds in each.
+    """
 
     size: Size = (512, 512)
     latency: bool = True
-    budget_s: float = Field(default=15.0, gt=0)
+    budget_s: float = Field(default=6.0, gt=0)
+    repeats: int = Field(default=3, ge=1, le=100)
 
 
 class PlannedRun(Frozen):
