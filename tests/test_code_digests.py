@@ -88,7 +88,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (home / "deep").mkdir(parents=True)
     for name, text in {
         "__init__.py": "",
-        "net.py": "from typing import TYPE_CHECKING\nfrom .parts import piece\nif TYPE_CHECKING:\n    from . import aside\n",
+        "net.py": "from typing import TYPE_CHECKING\nfrom .parts import piece\nif TYPE_CHECKING:\n    from . import aside",
         "parts.py": "def piece():\n    from drawn_package.deep.last import end\n    return end\n",
         "deep/__init__.py": "raise RuntimeError('imported')\n",
         "deep/last.py": "end = 1\n",
@@ -133,7 +133,8 @@ import sys
 from bench import names
 from bench.names.code import code_digests
 from bench.spec import RunConfig
-config = RunConfig(model="pidnet_s", dataset="landcover", source="landcover/urban", evaluate_on=("landcover/urban",), steps=1)
+urban = "landcover/urban"
+config = RunConfig(model="pidnet_s", dataset="landcover", source=urban, evaluate_on=(urban,), steps=1)
 code_digests(names.resolve_config(config))
 sys.exit(sum(name in sys.modules for name in ("torch", "numpy.random", "bench.train", "bench.models.pidnet")))
 """
