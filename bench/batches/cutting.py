@@ -110,16 +110,17 @@ def _spots(
 
 def _copied(whole: Tensor, spots: Sequence[Spot], buffers: Buffers | None) -> Tensor:
     """Copies of slices, which no gather beats on a CPU: on the device of `whole`, pinned where that is the host's."""
-    parts = [whole[image, ..., rows, columns] for image, rows, columns in spots]
     if whole.device.type != "cpu":
-        return torch.stack(parts)
+        return torch.stack([whole[image, ..., rows, columns] for image, rows, columns in spots])
+    source = whole.numpy()  # numpy copies rows of bytes a quarter faster than torch
+    parts = [source[image, ..., rows, columns] for image, rows, columns in spots]
     shape = (len(parts), *parts[0].shape)
     if buffers is None:
         place = torch.empty(shape, dtype=torch.uint8, pin_memory=True)
     else:
         place = buffers.take(shape, torch.uint8)
     for row, part in zip(place.numpy(), parts, strict=True):
-        row[...] = part  # numpy copies rows of bytes a quarter faster than torch
+        row[...] = part
     return place
 
 

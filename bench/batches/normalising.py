@@ -11,8 +11,8 @@ MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 """Per-channel statistics of ImageNet, of RGB images scaled to [0, 1]: what torchvision's weights expect."""
 
-BLOCK = 2**20
-"""Numbers that are made at a time on the CPU: 4 MiB, which the next two operations find in a cache."""
+BLOCK = 2**17
+"""Numbers that are made at a time on the CPU: 512 KiB, which the next two operations find in a core's own cache."""
 
 
 def normalise(images: Tensor, place: Tensor | None = None) -> Tensor:
@@ -21,12 +21,10 @@ def normalise(images: Tensor, place: Tensor | None = None) -> Tensor:
     if images.device.type != "cpu":
         return images.float().sub_(mean).div_(std)
     place = torch.empty(images.shape) if place is None else place
-    planes, places = images.flatten(0, 1), place.flatten(0, 1)
-    centres, deviations = mean.repeat(len(images), 1, 1), std.repeat(len(images), 1, 1)
+    wholes = (images.flatten(0, 1), place.flatten(0, 1), mean.repeat(len(images), 1, 1), std.repeat(len(images), 1, 1))
     several = max(1, BLOCK // max(1, images.shape[-2] * images.shape[-1]))
-    for first in range(0, len(planes), several):
-        part = slice(first, first + several)
-        places[part].copy_(planes[part]).sub_(centres[part]).div_(deviations[part])
+    for pixels, numbers, centres, deviations in zip(*(torch.split(whole, several) for whole in wholes), strict=True):
+        numbers.copy_(pixels).sub_(centres).div_(deviations)
     return place
 
 
