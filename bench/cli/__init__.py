@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from bench.cli import caching, data, latency, listing, reporting, sweeping
+from bench.cli import caching, data, latency, listing, reporting, storing, sweeping
 from bench.spec import BenchError, ExitCode
 
 app = typer.Typer(
@@ -30,6 +30,7 @@ app.command("list")(listing.list_components)
 app.command("show")(listing.show)
 data.app.command("cache")(caching.cache)
 app.add_typer(data.app, name="data")
+app.add_typer(storing.app, name="store")
 
 
 def _version(wanted: bool) -> None:

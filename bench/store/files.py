@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from bench.spec import SCHEMA, BenchError, ExitCode, canonical_json
+from bench.spec import BenchError, ExitCode, canonical_json
 from bench.store import schemas
 
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode
@@ -89,9 +89,9 @@ def _check_schema(plain: dict[str, Any], path: Path) -> None:
         number = schemas.number_of(plain)
     except ValueError as error:
         raise _refused(path, f"is no valid record ({error})") from None
-    if number is not None and number > SCHEMA:
+    if number is not None and number > schemas.SCHEMA:
         raise NewerSchema(
-            f"has schema {number}, newer than this program's {SCHEMA}",
+            f"has schema {number}, newer than this program's {schemas.SCHEMA}",
             remedy="update bench",
             file=path,
             code=ExitCode.STORE,

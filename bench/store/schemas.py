@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from bench.spec import SCHEMA
+from bench.spec import SCHEMA as SCHEMA
 
 UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 """Schema number -> (object with that number -> its content under the next number).  `kind` tells what it is."""
