@@ -88,7 +88,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (home / "deep").mkdir(parents=True)
     for name, text in {
         "__init__.py": "",
-        "net.py": "from typing import TYPE_CHECKING\nfrom .parts import piece\nif TYPE_CHECKING:\n    from . import aside",
+        "net.py": "import typing\nfrom .parts import piece\nif typing.TYPE_CHECKING:\n    from . import aside",
         "parts.py": "def piece():\n    from drawn_package.deep.last import end\n    return end\n",
         "deep/__init__.py": "raise RuntimeError('imported')\n",
         "deep/last.py": "end = 1\n",

@@ -70,7 +70,7 @@ def _imported(module: str) -> tuple[str, ...]:
     todo: list[ast.AST] = [_tree(module)]
     while todo:
         node = todo.pop()
-        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+        if isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
             todo += node.orelse
             continue
         if isinstance(node, ast.Import):
