@@ -17,7 +17,7 @@ LAYERS = {
     1: "sweep store scores machine cost evaluate cache fetch "
     "models datasets samplers augment losses schedulers optimizers",
     2: "methods plan report train batches journal checkpoint executors",
-    3: "run",
+    3: "run doctor",
     4: "cli",
 }
 LAYER_OF = {unit: layer for layer, units in LAYERS.items() for unit in units.split()}

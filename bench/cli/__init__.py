@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from bench.cli import caching, data, latency, listing, reporting, storing, sweeping
+from bench.cli import caching, data, doctor, latency, listing, reporting, storing, sweeping
 from bench.spec import BenchError, ExitCode
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("sweep")(sweeping.sweep)
+app.command("doctor")(doctor.doctor)
 app.command("latency")(latency.latency)
 app.command("report")(reporting.report)
 app.command("status")(listing.status)
