@@ -1,134 +1,189 @@
-"""A network and an input shape -> exact integers: parameters and multiply-adds, by two independent counters.
+"""A network and an input shape -> exact integers: parameters, and multiply-adds on which three counters agree.
 
-Multiply-adds ("MACs") are those of convolutions and matrix products; FLOP = 2 x MAC.  Nothing is executed for them: the
-network is copied to the meta device, where tensors have shapes and no values.  fvcore cannot run there (torch.jit
-tracing fails), so its sum, kept for comparison with papers, costs one real forward pass.
+Multiply-adds ("MACs") are those of convolutions and matrix products; FLOP = 2 x MAC.  Counting needs no weights and
+leaves the network as it was.
 """
 
 from __future__ import annotations
 
-import copy
-import warnings
-from typing import Any, Literal
+from dataclasses import dataclass
 
-import torch
-from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
+from torch import nn
 
+from bench.cost.copies import Shape, twin
+from bench.cost.tracing import Traced, trace
+from bench.cost.watching import Product, Watched, is_heavy, watch
 from bench.spec import BenchError
 
-Shape = tuple[int, int, int, int]
-"""(N, 3, H, W)."""
+__all__ = [
+    "Counts",
+    "Parameters",
+    "Shape",
+    "count",
+    "count_fvcore",
+    "count_macs",
+    "count_parameters",
+    "macs_per_image",
+    "parameters",
+    "twin",
+    "winograd_macs",
+]
 
-_MULTIPLY_ADDS = ("conv", "linear", "matmul", "addmm", "mm", "bmm", "baddbmm", "einsum")
-"""The rows of fvcore's table that the flop counter counts too."""
+
+@dataclass(frozen=True, kw_only=True)
+class Parameters:
+    """Elements of a network's tensors, one used in several places counted once, and their bytes as they are now."""
+
+    total: int
+    trainable: int
+    buffers: int
+    bytes: int
+    buffer_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counts:
+    """One forward pass in eval mode of one image.
+
+    `winograd_macs`: as few multiply-adds as Winograd's algorithm leaves, for bounds that must hold.  `fvcore` is its
+    table, kept for comparison with papers, or None and `fvcore_refused` says why.
+    """
+
+    macs: int
+    winograd_macs: int
+    products: tuple[Product, ...]
+    fvcore: Traced | None
+    fvcore_refused: str
+
+
+def parameters(module: nn.Module) -> Parameters:
+    """What `module` holds, as it is built: call it on a network and on its `deployed()` for the two graphs."""
+    held, buffers = list(module.parameters()), list(module.buffers())
+    return Parameters(
+        total=sum(p.numel() for p in held),
+        trainable=sum(p.numel() for p in held if p.requires_grad),
+        buffers=sum(b.numel() for b in buffers),
+        bytes=sum(p.nbytes for p in held),
+        buffer_bytes=sum(b.nbytes for b in buffers),
+    )
 
 
 def count_parameters(module: nn.Module) -> int:
     """Elements of all parameters, a tensor used in several places counted once; buffers are not parameters."""
-    return sum(parameter.numel() for parameter in module.parameters())
+    return parameters(module).total
 
 
-def count_macs(model: nn.Module, input_shape: Shape) -> int:
-    """Multiply-adds of convolutions and matrix products in one eval-mode forward pass of `model`, as it is built.
+def count(model: nn.Module, input_shape: Shape) -> Counts:
+    """All counts of one image of `input_shape`, of `model` as it is built (its auxiliary heads included).
 
-    Counted by torch's flop counter (which counts 2 per multiply-add) on a copy without values: `model` itself is not
-    run, its mode, weights and BN statistics stay as they are.  Raises BenchError where the pass cannot be made.
+    Raises BenchError, which names the operator, where the three counters do not agree on the convolutions, the two
+    that see every operation not on all products, or one of them met an operator that may multiply and add and did not
+    count it; where two images do not count exactly twice; and where the pass cannot be made.  fvcore's sum alone is
+    refused where it misses products that are no convolutions: it knows no fused attention.
     """
-    images = torch.zeros(input_shape, device="meta")
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        _attempt(twin(model, "meta"), images)
-    return int(counter.get_total_flops()) // 2
+    one, two = ((n, *input_shape[1:]) for n in (1, 2))
+    seen = _agreed(watch(model, one))
+    macs, of_two = _macs(seen), _macs(_agreed(watch(model, two)))
+    if of_two != 2 * macs:
+        raise BenchError(
+            f"two images count {of_two:,} multiply-adds, one {macs:,}: a figure per image would mislead",
+            remedy="keep work that does not depend on the images out of forward()",
+        )
+    traced = _traced(model, one, seen)
+    refused = _fault(traced, seen)
+    return Counts(
+        macs=macs,
+        winograd_macs=_winograd(seen),
+        products=seen.products,
+        fvcore=None if refused else traced,
+        fvcore_refused=refused,
+    )
 
 
 def macs_per_image(model: nn.Module, input_shape: Shape) -> int:
-    """`count_macs` of one image of `input_shape`; raises BenchError where two images do not count exactly twice."""
-    one, two = (count_macs(model, (n, *input_shape[1:])) for n in (1, 2))
-    if two != 2 * one:
-        raise BenchError(
-            f"two images count {two:,} multiply-adds, one {one:,}: a figure per image would mislead",
-            remedy="keep work that does not depend on the images out of forward()",
-        )
-    return one
+    """Multiply-adds of one image of `input_shape`; raises as `count` does."""
+    return count(model, input_shape).macs
+
+
+def count_macs(model: nn.Module, input_shape: Shape) -> int:
+    """Multiply-adds of one forward pass of the whole batch, by torch's counter and by the closed form.
+
+    Raises BenchError where the two differ, met an operator they do not know, or the pass cannot be made.
+    """
+    return _macs(_agreed(watch(model, input_shape)))
+
+
+def winograd_macs(model: nn.Module, input_shape: Shape) -> int:
+    """`count_macs` with a quarter of those that Winograd's algorithm can save: no implementation needs fewer.
+
+    Of F multiply-adds E are in 3x3 convolutions of stride and dilation 1 without groups: F - E + E/4, rounded down.
+    Source: A. Lavin, S. Gray, "Fast Algorithms for Convolutional Neural Networks", arXiv 1509.09308, F(4x4, 3x3).
+    """
+    return _winograd(_agreed(watch(model, input_shape)))
 
 
 def count_fvcore(model: nn.Module, input_shape: Shape) -> tuple[int, dict[str, int]]:
     """fvcore's sum for one eval-mode forward pass of the whole batch, and {operator it does not count: times met}.
 
     Its rules: 1 per multiply-add, 2 per element of an eval-mode BN, 4 per output element of a bilinear and 1 of a
-    nearest resize, 1 per input element of an adaptive pool; bias, ReLU and concatenation are free.  The model runs
-    once, on zeros, on the device of its parameters.  Raises BenchError where fvcore's multiply-adds differ from
-    `count_macs`: then one of the two counters does not know this network, and the figure is worth nothing.
+    nearest resize, 1 per input element of an adaptive pool; bias, ReLU and concatenation are free.  Raises BenchError
+    where its multiply-adds differ from `count_macs`: then it does not know this network, and its sum is worth nothing.
     """
-    rows, uncounted = _fvcore_rows(model, input_shape)
-    theirs, ours = sum(rows.get(name, 0) for name in _MULTIPLY_ADDS), count_macs(model, input_shape)
-    if theirs != ours:
+    seen = _agreed(watch(model, input_shape))
+    traced = _traced(model, input_shape, seen)
+    fault = _fault(traced, seen)
+    if fault:
+        raise BenchError(fault, remedy="its sum is refused: an operator of this network is unknown to it")
+    return traced.total, traced.uncounted
+
+
+def _agreed(seen: Watched) -> Watched:
+    """What two counters saw, if nothing heavy escaped them and they agree; a user's own formula is believed."""
+    if seen.uncounted:
+        names = ", ".join(seen.uncounted)
         raise BenchError(
-            f"fvcore counts {theirs:,} multiply-adds where torch counts {ours:,}",
-            remedy="its sum is refused: an operator of this network is unknown to one of them",
+            f"{names} may multiply and add, and no counter knows it: the figure is refused",
+            remedy="give torch a formula (torch.utils.flop_counter.register_flop_formula) or use torch's own operators",
         )
-    return sum(rows.values()), uncounted
+    for name in sorted({p.operator for p in seen.products} | {k.removeprefix("aten.") for k in seen.flops}):
+        theirs, ours = seen.flops.get(f"aten.{name}"), 2 * sum(p.macs for p in seen.products if p.operator == name)
+        if theirs is not None or ours:
+            _compare(name, torch=(theirs or 0) // 2, shapes=ours // 2)
+    return seen
 
 
-def twin(model: nn.Module, device: Literal["meta"] | None = None) -> nn.Module:
-    """A copy of `model` in eval mode that shares its tensors or, on "meta", has their shapes and no values.
-
-    Counting on a copy leaves nothing behind in the original: no mode, no statistics, no hook of a trace that failed.
-    Autocast is left out: it knows no meta device, and counts do not depend on the precision.
-    """
-    memo: dict[int, Any] = {}
-    for part in model.modules():
-        for tensor in (*part._parameters.values(), *part._buffers.values(), *vars(part).values()):
-            if isinstance(tensor, Tensor):
-                memo[id(tensor)] = tensor if device is None else _without_values(tensor)
-    copied: nn.Module = copy.deepcopy(model, memo).eval()
-    for part in copied.modules():
-        if getattr(part, "autocast_dtype", None) is not None:
-            part.autocast_dtype = None  # type: ignore[assignment]
-    return copied
-
-
-def _without_values(tensor: Tensor) -> Tensor:
-    empty = tensor.detach().to("meta")
-    return nn.Parameter(empty, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else empty
-
-
-class _Flat(nn.Module):
-    """`model` with its outputs as a tuple: tracing refuses a dict."""
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, images: Tensor) -> Any:
-        outputs = self.model(images)
-        return tuple(outputs.values()) if isinstance(outputs, dict) else outputs
-
-
-def _fvcore_rows(model: nn.Module, input_shape: Shape) -> tuple[dict[str, int], dict[str, int]]:
-    device = next((p.device for p in model.parameters()), torch.device("cpu"))
-    images = torch.zeros(input_shape, device=device)
-    with warnings.catch_warnings(), torch.no_grad():
-        # fvcore compiles TorchScript while it is imported and traces with torch.jit: both are deprecated, neither
-        # changes a count.
-        warnings.simplefilter("ignore")
-        from fvcore.nn import FlopCountAnalysis
-
-        analysis = FlopCountAnalysis(_Flat(twin(model)), images)
-        analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False).tracer_warnings("none")
-        rows = _attempt(analysis.by_operator)
-        uncounted = analysis.unsupported_ops()
-    return {name: int(n) for name, n in rows.items()}, {name: int(n) for name, n in sorted(uncounted.items())}
-
-
-def _attempt(call: Any, *images: Tensor) -> Any:
-    """`call(*images)`, with torch's complaint turned into one line that says what was being done."""
-    try:
-        return call(*images)
-    except RuntimeError as error:  # NotImplementedError (an operator without a meta kernel) is one too
-        size = f" at {tuple(images[0].shape)}" if images else ""
-        why = (str(error).strip() or type(error).__name__).splitlines()[0]
+def _compare(operator: str, **counts: int) -> None:
+    if len(set(counts.values())) > 1:
+        said = ", ".join(f"{who} {n:,}" for who, n in counts.items())
         raise BenchError(
-            f"the forward pass that counts operations fails{size}: {why}",
-            remedy="choose an input size that the model takes",
-        ) from error
+            f"the counters disagree on the multiply-adds of '{operator}': {said}",
+            remedy="the figure is refused: report the network's layers that use it",
+        )
+
+
+def _macs(seen: Watched) -> int:
+    return sum(seen.flops.values()) // 2
+
+
+def _winograd(seen: Watched) -> int:
+    eligible = sum(product.macs for product in seen.products if product.winograd)
+    return _macs(seen) - eligible + eligible // 4
+
+
+def _traced(model: nn.Module, shape: Shape, seen: Watched) -> Traced:
+    """fvcore's table; a pass with values where shapes alone do not show it every convolution."""
+    convolutions = sum(product.macs for product in seen.products if product.is_convolution)
+    traced = trace(model, shape)
+    if traced.convolutions != convolutions:
+        traced = trace(model, shape, values=True)
+    _compare("convolution", torch=convolutions, fvcore=traced.convolutions)
+    return traced
+
+
+def _fault(traced: Traced, seen: Watched) -> str:
+    """Why fvcore's sum cannot stand; "" where it can."""
+    if traced.macs == _macs(seen):
+        return ""
+    unknown = [name for name in traced.uncounted if is_heavy(name) or "PythonOp" in name]
+    why = f" (unknown to it: {', '.join(unknown)})" if unknown else ""
+    return f"fvcore counts {traced.macs:,} multiply-adds where torch counts {_macs(seen):,}{why}"
