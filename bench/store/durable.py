@@ -122,6 +122,8 @@ def _written(path: Path, content: bytes, points: str) -> Path:
                 raise OSError(errno.EIO, os.strerror(errno.EIO))
             rest = rest[count:]
         faults.at(f"{points}.written")
+        if os.fstat(handle).st_size != len(content):  # a file system that says it wrote more than it did
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
         os.fsync(handle)  # never asked for twice: after a failure the kernel may have dropped the pages
         faults.at(f"{points}.fsynced")
     except BaseException:
