@@ -5,11 +5,13 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import torch
 from torch import nn
+
+from bench.spec.timing import Precision
 
 
 @contextmanager
@@ -49,24 +51,33 @@ def no_garbage_collection() -> Iterator[None]:
 
 
 @contextmanager
-def strict_fp32() -> Iterator[None]:
-    """float32 as float32 on every card (no TF32), cuDNN free to search all its algorithms for the one shape.
+def numerics(precision: Precision) -> Iterator[None]:
+    """float32 products on tensor cores ("tf32") or as float32 on every device; cuDNN searches all its algorithms.
 
-    Set through `fp32_precision` alone, as everywhere in this package: after it torch refuses to read `allow_tf32`.
+    Set through `fp32_precision` alone, as everywhere in this package: after it torch refuses to read `allow_tf32`.  On
+    a CPU it keeps oneDNN from computing float32 in bfloat16.
     """
-    cudnn: Any = torch.backends.cudnn
-    families: tuple[Any, ...] = (torch.backends.cuda.matmul, cudnn.conv, cudnn.rnn)
+    backends: Any = torch.backends
+    cudnn, mkldnn = backends.cudnn, backends.mkldnn
+    families: tuple[Any, ...] = (backends.cuda.matmul, cudnn.conv, cudnn.rnn, mkldnn.conv, mkldnn.matmul, mkldnn.rnn)
     before = [family.fp32_precision for family in families]
     search = (cudnn.benchmark, cudnn.benchmark_limit, cudnn.deterministic)
     try:
-        for family in families:
+        for family in families[:3]:
+            family.fp32_precision = "tf32" if precision == "tf32" else "ieee"
+        for family in families[3:]:
             family.fp32_precision = "ieee"
         cudnn.benchmark, cudnn.benchmark_limit, cudnn.deterministic = True, 0, False
         yield
     finally:
-        for family, precision in zip(families, before, strict=True):
-            family.fp32_precision = precision
+        for family, value in zip(families, before, strict=True):
+            family.fp32_precision = value
         cudnn.benchmark, cudnn.benchmark_limit, cudnn.deterministic = search
+
+
+def strict_fp32() -> AbstractContextManager[None]:
+    """`numerics("fp32")`."""
+    return numerics("fp32")
 
 
 def launches_block() -> bool:

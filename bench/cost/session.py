@@ -2,38 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+import os
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-import numpy as np
 import torch
 from torch import nn
 
-from bench.cost.conditions import cpu_threads, evaluating, no_garbage_collection
-from bench.cost.counts import count_parameters
-from bench.spec import JSON, BenchError, Series, Timing, Workload
+from bench.cost.canary import check_timer
+from bench.cost.clock import Device, device_for
+from bench.cost.conditions import cpu_threads, launches_block, no_garbage_collection
+from bench.cost.energy import Meter, measure_energy
+from bench.cost.findings import Count, Samples, cpu_share, samples_of, timing_of
+from bench.cost.modes import prepare
+from bench.cost.rounds import Rounds, Track, name_of
+from bench.cost.stopping import CPU_LIMITS, GPU_LIMITS, Limits
+from bench.cost.timing import Ahead
+from bench.spec import JSON, BenchError, ExitCode, Timing, Workload
 
 
-class Watch(Protocol):
+class Watch(Meter, Protocol):
     """What `bench.machine.watch(device)` gives: looks at the device between rounds."""
 
     def read(self) -> dict[str, JSON]:
         """Clocks, temperature, power, throttle reasons, other processes; null where the driver does not tell."""
 
-    def energy_mj(self) -> int | None:
-        """The device's energy counter."""
-
-    def power_w(self) -> float | None:
-        """The power it draws now."""
-
 
 @dataclass(frozen=True)
 class Session:
-    """What one process measured; `samples` holds raw readings in microseconds, `<index of the timing>.<time>`."""
+    """What one process measured; `samples` holds raw readings in microseconds, `<index of the timing>.<time>`.
+
+    Beside the four times and `cpu` there are `warmup` (before the series) and `aside` (of rounds that were repeated):
+    end-to-end readings that no statistic holds.  `bench.cost.evidence.recomputed` gives the statistics again.
+    """
 
     timings: tuple[Timing, ...]
-    samples: dict[str, np.ndarray[Any, np.dtype[np.float32]]]
+    samples: Samples
     canaries: dict[str, JSON] = field(default_factory=dict)
     conditions: dict[str, JSON] = field(default_factory=dict)
 
@@ -42,12 +49,12 @@ def measure_session(
     workloads: Sequence[Workload],
     build: Callable[[Workload], nn.Module],
     *,
-    device: torch.device,
-    limits: Any = None,
+    device: torch.device | Device,
+    limits: Limits | None = None,
     threads: int = 1,
     seed: int = 0,
-    macs: Callable[[Workload], int | None] = lambda workload: None,
-    winograd_macs: Callable[[Workload], int | None] = lambda workload: None,
+    macs: Count = lambda workload: None,
+    winograd_macs: Count = lambda workload: None,
     facts: Mapping[str, JSON] | None = None,
     watch: Watch | None = None,
     energy: bool = False,
@@ -58,42 +65,113 @@ def measure_session(
     `build` gives the deployed module, fp32, nchw, on the CPU.  `limits` are those of the stop rule (None: the
     device's own; its `cap_s` is seconds per workload).  `macs` and `winograd_macs` are per image.  `facts` is what
     `bench.machine.describe(device)` said, `watch` what `bench.machine.watch(device)` gives; without one nothing is
-    read between rounds.  `tell(what, fraction)` is called as the session gets on.  Raises BenchError
-    (ExitCode.ENVIRONMENT) where a canary fails or launches block, before any figure.
+    read between rounds.  With `energy` each workload then runs for 10 s more between two idle pauses of 10 s.
+    `tell(what, fraction)` is called as the session gets on.  Raises BenchError (ExitCode.ENVIRONMENT) where a canary
+    fails or launches block, before any figure.
     """
-    import time
-
-    from bench.cost.statistics import describe
-
-    timings, samples = [], {}
-    with cpu_threads(threads), no_garbage_collection(), torch.inference_mode():
+    device = device_for(device) if isinstance(device, torch.device) else device
+    facts = facts or {}
+    limits = limits or (GPU_LIMITS if device.queued else CPU_LIMITS)
+    see: Callable[[], dict[str, JSON]] = watch.read if watch is not None else dict
+    if device.queued and launches_block():
+        raise BenchError(
+            "nothing is timed: CUDA_LAUNCH_BLOCKING is set, which adds a wait to every kernel",
+            remedy="unset it",
+            code=ExitCode.ENVIRONMENT,
+        )
+    with _quiet(threads):
+        before = _loads()
+        tell("canaries", 0.0)
+        canaries = check_timer(device, facts)
+        tracks: list[Track] = []
+        failed: dict[int, Timing] = {}
+        rate = canaries["sleep"].get("cycles_per_s")
         for index, workload in enumerate(workloads):
-            tell(workload.model.name, index / len(workloads))
-            try:
-                module = build(workload)
-            except BenchError as error:
-                timings.append(Timing(workload=workload, macs=None, params=0, weight_bytes=0, failed=error.problem))
-                continue
-            image = torch.randn(workload.batch, 3, *workload.size)
-            readings: list[float] = []
-            with evaluating(module):
-                for _ in range(4):
-                    start = time.perf_counter()
-                    module(image)
-                    readings.append(1e3 * (time.perf_counter() - start))
-            series: Series = describe(readings[1:])  # type: ignore[arg-type,assignment]
-            samples[f"{index}.e2e"] = np.asarray(readings, np.float32) * 1000
-            timings.append(
-                Timing(
-                    workload=workload,
-                    macs=macs(workload),
-                    params=count_parameters(module),
-                    weight_bytes=sum(t.nbytes for t in (*module.parameters(), *module.buffers())),
-                    times={"e2e": series},
-                    first_call_ms=readings[0],
-                    warm_cut=1,
-                    not_converged="few samples",
-                )
-            )
+            tell(f"{name_of(workload)}: first call", 0.0)
+            ready = _ready(index, workload, build, device, seed, threads, rate)
+            if isinstance(ready, Track):
+                tracks.append(ready)
+            else:
+                failed[index] = ready
+        Rounds(device, limits, random.Random(seed), see, tell).run(tracks)
+        failed |= {t.index: _failed(t.workload, t.failed) for t in tracks if t.failed is not None}
+        tracks = [track for track in tracks if track.failed is None]
+        joules: dict[int, dict[str, JSON] | None] = {
+            t.index: measure_energy(device, t.runner, t.workload.batch, watch) if energy else None for t in tracks
+        }
+        after = _loads()
+    timings = {t.index: timing_of(t, tracks, device, facts, threads, macs, winograd_macs) for t in tracks}
+    timings = {i: timing.model_copy(update={"energy": joules[i]}) for i, timing in timings.items()} | failed
+    samples: Samples = {}
+    for track in tracks:
+        samples.update(samples_of(track, queued=device.queued))
     tell("", 1.0)
-    return Session(tuple(timings), samples)
+    conditions = {
+        "threads": None if device.queued else threads,
+        "seed": seed,
+        "limits": vars(limits),
+        "load_average": {"before": before, "after": after},
+        "usable_cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
+        "garbage_collection": "off while timing",
+        "inference_mode": True,
+        "workloads": [_seen(track) for track in tracks],
+    }
+    return Session(tuple(timings[index] for index in range(len(workloads))), samples, canaries, conditions)
+
+
+@contextlib.contextmanager
+def _quiet(threads: int) -> Iterator[None]:
+    with cpu_threads(threads), no_garbage_collection(), torch.inference_mode():
+        yield
+
+
+def _ready(
+    index: int,
+    workload: Workload,
+    build: Callable[[Workload], nn.Module],
+    device: Device,
+    seed: int,
+    threads: int,
+    rate: float | None,
+) -> Track | Timing:
+    """The workload after its first call, or a Timing that says why there is none."""
+    device.forget_peak()
+    peak: int | None = None
+    try:
+        with device.precision(workload.precision):
+            runner = prepare(workload, build(workload), device, seed=seed, threads=threads)
+        return Track(index, workload, runner, Ahead(rate) if rate is not None and runner.whole_queue else None)
+    except BenchError as error:
+        reason = error.problem + (f"; {error.remedy}" if error.remedy else "")
+    except torch.OutOfMemoryError:
+        peak = device.peak_bytes()
+        reason = f"out of memory at batch {workload.batch}" + (f" (peak {peak / 2**30:.2f} GiB)" if peak else "")
+    except (RuntimeError, TypeError, ValueError) as error:
+        # Torch's own complaints have many types: compilers, captures and kernels that do not exist in a precision.
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+    device.release()
+    return _failed(workload, reason, peak)
+
+
+def _failed(workload: Workload, reason: str, peak: int | None = None) -> Timing:
+    memory: dict[str, int | None] = {} if peak is None else {"at_failure": peak}
+    return Timing(workload=workload, macs=None, params=0, weight_bytes=0, failed=reason, memory_bytes=memory)
+
+
+def _loads() -> list[float] | None:
+    return [round(load, 2) for load in os.getloadavg()] if hasattr(os, "getloadavg") else None
+
+
+def _seen(track: Track) -> dict[str, Any]:
+    """What is worth knowing of a workload beside its statistics."""
+    share = cpu_share(track)
+    return {
+        "index": track.index,
+        "inputs": track.runner.pool,
+        "seconds": round(track.elapsed_s, 3),
+        "warm_calls": len(track.warmup_ms),
+        "preemptions": track.preemptions,
+        "cpu_per_wall": None if share is None else round(share, 4),
+        "behind": None if track.ahead is None else track.ahead.behind,
+        "block": None if track.ahead is None else track.ahead.block,
+    }
