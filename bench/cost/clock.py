@@ -156,7 +156,3 @@ def device_for(place: torch.device) -> Device:
     from bench.cost.cuda import CudaDevice
 
     return CudaDevice(place)
-
-
-Clock, CpuClock, clock_for = Device, CpuDevice, device_for
-"""The first protocol's names, until its last user is gone."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -73,11 +73,6 @@ def numerics(precision: Precision) -> Iterator[None]:
         for family, value in zip(families, before, strict=True):
             family.fp32_precision = value
         cudnn.benchmark, cudnn.benchmark_limit, cudnn.deterministic = search
-
-
-def strict_fp32() -> AbstractContextManager[None]:
-    """`numerics("fp32")`."""
-    return numerics("fp32")
 
 
 def launches_block() -> bool:
