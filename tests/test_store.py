@@ -448,7 +448,7 @@ def test_costs_are_counted_for_the_classes_that_the_options_give(results: Path) 
         asked = {"model": "pidnet_s", "dataset": dataset, "source": "dataA", "evaluate_on": ("dataB",), "steps": 3}
         config = names.resolve_config(RunConfig.model_validate(asked))
         run = PlannedRun(name="x", run_id=names.id_of(config), config=config)
-        assert [n for _, n in costs_left(sweep(run), "cpu", Store(results))] == [number]
+        assert [left.num_classes for left in costs_left(sweep(run), "cpu", Store(results))] == [number]
 
 
 def test_timings_lie_beside_counts_and_come_back_with_their_readings(tmp_path: Path) -> None:

@@ -48,10 +48,10 @@ RUNS = {
 }
 
 COST = {
-    "camvid_day_dusk": (360, 480),
-    "loveda": (512, 512),
-    "smoke": (64, 64),
-    "urban_rural": (512, 512),
+    "camvid_day_dusk": CostRequest(size=(360, 480)),
+    "loveda": CostRequest(size=(512, 512)),
+    "smoke": CostRequest(size=(64, 64), budget_s=1, repeats=1),
+    "urban_rural": CostRequest(size=(512, 512)),
 }
 
 
@@ -64,7 +64,7 @@ def test_a_file_gives_its_pinned_runs(name: str) -> None:
     sweep = load_sweep(FOLDER / f"{name}.yaml")
     assert sweep.name == name
     assert [f"{run.run_id} {run.name}" for run in sweep.runs] == RUNS[name]
-    assert sweep.cost == CostRequest(size=COST[name])
+    assert sweep.cost == COST[name]
 
 
 @pytest.mark.parametrize("name", RUNS)

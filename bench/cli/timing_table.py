@@ -115,7 +115,7 @@ def _throughput(row: Row) -> str:
 
 def _memory(row: Row) -> str:
     """The most that a process needed; '' where none could tell."""
-    told = [p.timing.memory_bytes.get("peak") for p in row.shown if p.timing]
+    told = [p.timing.memory_bytes.get("inference") for p in row.shown if p.timing]
     known = [m for m in told if m is not None]
     return f"{max(known) / 2**20:.0f}" if known else ""
 

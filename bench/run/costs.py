@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import torch
 
 from bench import machine, names
-from bench.cost.profile import profile
+from bench.cost import counts
 from bench.plan import without_weights
 from bench.run.events import utc_now
 from bench.run.place import Place
@@ -15,16 +13,29 @@ from bench.spec import Component, CostRecord, Size
 
 
 def count(model: Component, classes: int, size: Size, place: Place) -> CostRecord:
-    """Count `model` for one image of `size`; its record is stored before it is returned."""
+    """Count `model` for one image of `size`; its record is stored before it is returned.
+
+    The training graph is the forward pass with every output the model has (auxiliary heads), in eval mode.  Raises
+    BenchError where the network cannot be run at `size` or its counters disagree.
+    """
     facts, (commit, dirty) = machine.describe(place.device), machine.commit()
-    bare = without_weights(model)
+    bare, shape = without_weights(model), (1, 3, *size)
     torch.manual_seed(0)
-    found = profile(names.build("model", bare, classes), (1, 3, *size))
+    built = names.build("model", bare, classes)
+    deployed, training = counts.count(built.deployed(), shape), counts.count(built, shape)
     record = CostRecord(
         model=bare,
         num_classes=classes,
-        **{f.name: getattr(found, f.name) for f in dataclasses.fields(found)},
+        input_shape=shape,
+        params_deployed=counts.count_parameters(built.deployed()),
+        params_training=counts.count_parameters(built),
+        macs=deployed.macs,
+        macs_training_graph=training.macs,
+        fvcore_total=deployed.fvcore.total if deployed.fvcore else None,
+        fvcore_total_training_graph=training.fvcore.total if training.fvcore else None,
+        fvcore_uncounted=deployed.fvcore.uncounted if deployed.fvcore else {},
         latency=None,
+        protocol={"fvcore": f"refused: {deployed.fvcore_refused}"} if deployed.fvcore_refused else {},
         memory_bytes={},
         device=machine.device_label(place.device, facts=facts),
         machine=facts,

@@ -18,11 +18,11 @@ import numpy as np
 from torch import nn
 
 from bench import machine
-from bench.cost.counts import count_parameters, macs_per_image
+from bench.cost.counts import count_macs, count_parameters, winograd_macs
 from bench.run.events import utc_now
-from bench.run.timing_child import COMMAND, LOOK_S, Died, Stopped, attend
+from bench.run.timing_child import LOOK_S, Died, Stopped, attend
 from bench.run.timing_process import SAMPLES, TIMINGS, Facts, Readings, Request, build
-from bench.spec import LatencyRecord, Size, Timing, Workload
+from bench.spec import BenchError, LatencyRecord, Size, Timing, Workload
 from bench.store import Store
 
 
@@ -37,7 +37,6 @@ class Asked:
     budget_s: float | None = None
     pause_s: float = 0.0
     energy: bool = False
-    command: Sequence[str] = COMMAND
 
 
 @dataclass(frozen=True)
@@ -84,14 +83,15 @@ class _Repeat:
 class _Counted:
     params: int
     weight_bytes: int
-    macs: int
+    macs: int | None
+    winograd_macs: int | None
 
 
 def measure_latency(asked: Asked, store: Store, *, stop: Callable[[], bool] = lambda: False) -> Iterator[Event]:
     """Measure `asked` and store a record for each process; ends early, the process under way discarded, on `stop`.
 
     Raises BenchError where the device refuses every figure (canaries out of bounds), and for a model that cannot be
-    built or counted at its size.
+    built.
     """
     session, commit = f"s-{secrets.token_hex(8)}", machine.commit()
     counted = _count(asked.workloads)
@@ -107,12 +107,12 @@ def measure_latency(asked: Asked, store: Store, *, stop: Callable[[], bool] = la
         if repeat.facts is None:
             yield Lost(number, next(iter(repeat.lost.values())))
             continue
-        failed = [_failed(w, counted[_key(w)], repeat.lost[_key(w)]) for w in asked.workloads if _key(w) in repeat.lost]
+        lost = [_failed(w, counted[_key(w)], repeat.lost[_key(w)]) for w in asked.workloads if _key(w) in repeat.lost]
         record = LatencyRecord(
             session=session,
             repeat=number,
             repeats=asked.repeats,
-            timings=(*repeat.readings.timings, *failed),
+            timings=(*(_whole(t, counted[_key(t.workload)]) for t in repeat.readings.timings), *lost),
             canaries=repeat.readings.canaries,
             threads=None if asked.device.startswith("cuda") else asked.threads,
             conditions=repeat.readings.conditions,
@@ -134,6 +134,7 @@ def _time(asked: Asked, repeat: _Repeat, counted: Mapping[str, _Counted], stop: 
                 request = Request(
                     workloads=tuple(left),
                     macs=tuple(counted[_key(w)].macs for w in left),
+                    winograd_macs=tuple(counted[_key(w)].winograd_macs for w in left),
                     device=asked.device,
                     threads=asked.threads,
                     seed=repeat.number,
@@ -141,7 +142,7 @@ def _time(asked: Asked, repeat: _Repeat, counted: Mapping[str, _Counted], stop: 
                     energy=asked.energy,
                     folder=folder,
                 )
-                for word in attend(request, stop=stop, command=asked.command):
+                for word in attend(request, stop=stop):
                     if "facts" in word:
                         repeat.facts = Facts.model_validate(word["facts"])
                     else:
@@ -158,25 +159,37 @@ def _time(asked: Asked, repeat: _Repeat, counted: Mapping[str, _Counted], stop: 
 
 
 def _count(workloads: Sequence[Workload]) -> dict[str, _Counted]:
-    """Parameters, bytes and multiply-adds per image of each workload; networks are built and not run."""
+    """Parameters, bytes and multiply-adds per image of each workload; networks are built and not run.
+
+    Multiply-adds are None where no figure can be had; a timing is then not held against the device's peak.
+    """
 
     @functools.cache
     def module(model: str, classes: int) -> nn.Module:
         return build(next(w for w in workloads if (str(w.model), w.num_classes) == (model, classes)))
 
     @functools.cache
-    def macs(model: str, classes: int, size: Size) -> int:
-        return macs_per_image(module(model, classes), (1, 3, *size))
+    def macs(model: str, classes: int, size: Size) -> tuple[int | None, int | None]:
+        network, image = module(model, classes), (1, 3, *size)
+        try:
+            return count_macs(network, image), winograd_macs(network, image)
+        except BenchError:
+            return None, None
 
     found: dict[str, _Counted] = {}
     for w in workloads:
         deployed = module(str(w.model), w.num_classes)
+        every, fewest = macs(str(w.model), w.num_classes, w.size)
         found[_key(w)] = _Counted(
             params=count_parameters(deployed),
-            weight_bytes=sum(t.nbytes for t in (*deployed.parameters(), *deployed.buffers())),
-            macs=macs(str(w.model), w.num_classes, w.size),
+            weight_bytes=sum(t.nbytes for t in (*deployed.parameters(), *deployed.buffers())) // _SHORTER[w.precision],
+            macs=every,
+            winograd_macs=fewest,
         )
     return found
+
+
+_SHORTER = {"fp32": 1, "tf32": 1, "bf16": 2, "fp16": 2}
 
 
 def _key(workload: Workload) -> str:
@@ -191,6 +204,14 @@ def _failed(workload: Workload, counted: _Counted, reason: str) -> Timing:
         weight_bytes=counted.weight_bytes,
         failed=reason,
     )
+
+
+def _whole(timing: Timing, counted: _Counted) -> Timing:
+    """A timing that failed with what is known of its network all the same, so that records of one network agree."""
+    if timing.failed is None:
+        return timing
+    known = _failed(timing.workload, counted, timing.failed)
+    return known.model_copy(update={"memory_bytes": timing.memory_bytes})
 
 
 def _wait(seconds: float, stop: Callable[[], bool]) -> None:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -39,9 +39,7 @@ class Stopped(Exception):
     """Somebody asked to stop; the process is gone and left nothing."""
 
 
-def attend(
-    request: Request, *, stop: Callable[[], bool], command: Sequence[str] = COMMAND, silent_s: float = SILENT_S
-) -> Iterator[dict[str, Any]]:
+def attend(request: Request, *, stop: Callable[[], bool], silent_s: float = SILENT_S) -> Iterator[dict[str, Any]]:
     """What the process says, word by word, until its readings lie in `request.folder`.
 
     Leaving the iteration early ends the process.  Raises Died, Stopped, or the BenchError it refused with.
@@ -50,7 +48,7 @@ def attend(
     with errors.open("wb") as stderr:
         # A session of its own: Ctrl-C reaches this process alone, which then decides.
         child = subprocess.Popen(
-            command,
+            COMMAND,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=stderr,

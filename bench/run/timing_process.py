@@ -30,10 +30,11 @@ TIMINGS, SAMPLES = "timings.json", "samples.npz"
 
 
 class Request(Frozen):
-    """What one process is to time, on which device; `macs` are per image and in the order of `workloads`."""
+    """What one process is to time, on which device; multiply-adds are per image and in the order of `workloads`."""
 
     workloads: tuple[Workload, ...]
     macs: tuple[int | None, ...]
+    winograd_macs: tuple[int | None, ...]
     device: str
     threads: int
     seed: int
@@ -96,7 +97,6 @@ def serve(request: Request, tell: Callable[..., None]) -> None:
         slug=machine.device_slug(device, request.threads, surroundings),
     )
     tell(facts=facts.model_dump(mode="json"))
-    macs = dict(zip(map(str, request.workloads), request.macs, strict=True))
     session = measure_session(
         request.workloads,
         functools.partial(build, seed=request.seed),
@@ -104,8 +104,10 @@ def serve(request: Request, tell: Callable[..., None]) -> None:
         limits=limits(device, request.budget_s),
         threads=request.threads,
         seed=request.seed,
-        macs=lambda workload: macs[str(workload)],
+        macs=_looked_up(request, request.macs),
+        winograd_macs=_looked_up(request, request.winograd_macs),
         facts=surroundings,
+        watch=machine.watch(device) if hasattr(machine, "watch") else None,
         energy=request.energy,
         tell=lambda what, fraction: tell(what=what, fraction=fraction),
     )
@@ -124,6 +126,11 @@ def build(workload: Workload, *, seed: int = 0) -> nn.Module:
     torch.manual_seed(seed)
     deployed: nn.Module = names.build("model", workload.model, workload.num_classes).deployed()
     return deployed
+
+
+def _looked_up(request: Request, counts: tuple[int | None, ...]) -> Callable[[Workload], int | None]:
+    known = dict(zip(map(str, request.workloads), counts, strict=True))
+    return lambda workload: known[str(workload)]
 
 
 def limits(device: str, budget_s: float | None) -> Limits | None:
