@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from bench.cost.clock import Device
-from bench.cost.evidence import recomputed, stored
+from bench.cost.evidence import contradictions, recomputed, stored
 from bench.cost.plausibility import WORST, judge
 from bench.cost.rounds import POWER_CAP_BIT, Track
 from bench.spec import JSON, Series, Timing, Workload
@@ -125,39 +125,34 @@ def memory_of(track: Track) -> dict[str, int | None]:
 def timing_of(
     track: Track,
     taken: Sequence[Track],
+    series: Mapping[int, Mapping[str, Series]],
     device: Device,
     facts: Mapping[str, JSON],
+    *,
     threads: int,
     macs: Count,
-    fewer: Count,
+    winograd_macs: Count,
 ) -> Timing:
-    """The Timing of `track`, judged beside the others that were `taken` in this session."""
+    """The Timing of `track`, judged beside the others that were `taken` in this session; `series` is by their index."""
     gpu: Any = facts.get("gpu") or {}
-    times = describe_track(track, queued=device.queued)
     judged = judge(
-        times,
+        series[track.index],
         workload=track.workload,
         macs=macs(track.workload),
-        winograd_macs=fewer(track.workload),
+        winograd_macs=winograd_macs(track.workload),
         weight_bytes=track.runner.weight_bytes,
         io_bytes=track.runner.io_bytes,
         gpu_name=gpu.get("name") if device.queued else None,
         gpu_facts=gpu,
-        siblings=[
-            (other.workload, describe_track(other, queued=device.queued), macs(other.workload))
-            for other in taken
-            if other is not track
-        ],
+        siblings=[(t.workload, series[t.index], macs(t.workload)) for t in taken if t is not track],
     )
-    flag, refused = covers(track)
-    verdict: Verdict = "invalid" if refused else "suspect" if flag else "ok"
-    flags = (*judged.flags, *surroundings(track, device, facts, threads=threads), *([flag] if flag else []))
-    return Timing(
+    flags = (*judged.flags, *surroundings(track, device, facts, threads=threads))
+    timing = Timing(
         workload=track.workload,
         macs=macs(track.workload),
         params=track.runner.params,
         weight_bytes=track.runner.weight_bytes,
-        times=times,
+        times=dict(series[track.index]),
         first_call_ms=track.runner.first_call_ms,
         warm_cut=track.stop.warm_cut,
         converged=track.stop.converged,
@@ -165,6 +160,24 @@ def timing_of(
         rounds=tuple(track.notes),
         memory_bytes=memory_of(track),
         flags=tuple(dict.fromkeys(flags)),
-        verdict=min(judged.verdict, verdict, key=WORST.index),
-        refused=judged.refused or refused,
+        verdict=judged.verdict,
+        refused=judged.refused,
+    )
+    return _doubted(timing, track, queued=device.queued)
+
+
+def _doubted(timing: Timing, track: Track, *, queued: bool) -> Timing:
+    """`timing` after a look at its own readings: do they add up, and does what it says follow from them?"""
+    verdict: Verdict = "ok"
+    flag, refused = covers(track)
+    if wrong := contradictions(timing, samples_of(track, queued=queued), track.index):
+        flag, refused = "not what was read", f"invalid: {wrong[0]}"
+    if flag:
+        verdict = "invalid" if refused else "suspect"
+    return timing.model_copy(
+        update={
+            "flags": (*timing.flags, *([flag] if flag else [])),
+            "verdict": min(timing.verdict, verdict, key=WORST.index),
+            "refused": timing.refused or refused,
+        }
     )

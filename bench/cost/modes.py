@@ -67,6 +67,8 @@ def prepare(workload: Workload, module: nn.Module, device: Device, *, seed: int,
     """
     refuse(workload, device)
     images = inputs(workload, device, seed=seed)
+    if any(image.shape != (workload.batch, 3, *workload.size) for image in images):
+        raise BenchError(f"an input is not a batch of {workload.batch}: a smaller last batch is no reading of this one")
     params = count_parameters(module)
     module = to_device(module.eval(), workload, device)
     weight_bytes = sum(tensor.nbytes for tensor in (*module.parameters(), *module.buffers()))

@@ -21,8 +21,9 @@ from bench.spec import JSON, Workload
 WARM_CALLS, WARM_S, MOST_WARM_S = 20, 2.0, 30.0
 TURN_READINGS, TURN_S, LEAST_ROUNDS = 20, 0.3, 5
 """Of a queued device: readings and seconds per turn, at least; rounds before the stop rule may end them."""
-DEVICE_SHARE = 4
-"""One reading of the device alone for so many end to end: it varies less, and a session must not take twice as long."""
+DEVICE_SHARE, LEAST_ALONE = 8, 5
+"""One reading of the device alone for so many end to end, and so many per turn at least: they vary less, and each costs
+a wait for the queue to be filled."""
 CPU_ROUND_S = 1.0
 LEAST_READINGS, FEWEST_READINGS, OVERRUN = 10, 3, 1.5
 """A cap in seconds ends no workload below the first number; below the second not even when it is overrun so far."""
@@ -173,7 +174,7 @@ class Rounds:
             around_s = device.now_s() - start
             alone: list[float] = []
             if track.ahead is not None:
-                count = math.ceil(len(readings) / DEVICE_SHARE)
+                count = max(LEAST_ALONE, math.ceil(len(readings) / DEVICE_SHARE))
                 alone = track.ahead.read(device, runner.load, runner.call, first=number, count=count)
             track.elapsed_s += device.now_s() - start
             return _Turn(readings, alone, around_s, device.preemptions() - before)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,12 +17,12 @@ from bench.cost.canary import check_timer
 from bench.cost.clock import Device, device_for
 from bench.cost.conditions import cpu_threads, launches_block, no_garbage_collection
 from bench.cost.energy import Meter, measure_energy
-from bench.cost.findings import Count, Samples, cpu_share, samples_of, timing_of
+from bench.cost.findings import Count, Samples, cpu_share, describe_track, samples_of, timing_of
 from bench.cost.modes import prepare
 from bench.cost.rounds import Rounds, Track, name_of
 from bench.cost.stopping import CPU_LIMITS, GPU_LIMITS, Limits
 from bench.cost.timing import Ahead
-from bench.spec import JSON, BenchError, ExitCode, Timing, Workload
+from bench.spec import JSON, BenchError, ExitCode, Series, Timing, Workload
 
 
 class Watch(Meter, Protocol):
@@ -94,13 +95,15 @@ def measure_session(
             else:
                 failed[index] = ready
         Rounds(device, limits, random.Random(seed), see, tell).run(tracks)
+        series = {track.index: _described(track, device) for track in tracks}
         failed |= {t.index: _failed(t.workload, t.failed) for t in tracks if t.failed is not None}
         tracks = [track for track in tracks if track.failed is None]
         joules: dict[int, dict[str, JSON] | None] = {
             t.index: measure_energy(device, t.runner, t.workload.batch, watch) if energy else None for t in tracks
         }
         after = _loads()
-    timings = {t.index: timing_of(t, tracks, device, facts, threads, macs, winograd_macs) for t in tracks}
+    judge = functools.partial(timing_of, threads=threads, macs=macs, winograd_macs=winograd_macs)
+    timings = {t.index: judge(t, tracks, series, device, facts) for t in tracks}
     timings = {i: timing.model_copy(update={"energy": joules[i]}) for i, timing in timings.items()} | failed
     samples: Samples = {}
     for track in tracks:
@@ -151,6 +154,16 @@ def _ready(
         reason = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
     device.release()
     return _failed(workload, reason, peak)
+
+
+def _described(track: Track, device: Device) -> dict[str, Series]:
+    """Its statistics; a clock that ran backwards fails the workload."""
+    if track.failed is None:
+        try:
+            return describe_track(track, queued=device.queued)
+        except ValueError as error:
+            track.failed = str(error)
+    return {}
 
 
 def _failed(workload: Workload, reason: str, peak: int | None = None) -> Timing:
