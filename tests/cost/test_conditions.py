@@ -32,10 +32,15 @@ def test_eval_mode_gives_every_part_its_own_mode_back() -> None:
 
 def test_threads_and_collector_are_put_back_after_an_error() -> None:
     before = torch.get_num_threads()
-    with pytest.raises(RuntimeError, match="inside"), cpu_threads(before + 1), no_garbage_collection():
-        assert torch.get_num_threads() == before + 1
-        assert not gc.isenabled()
-        raise RuntimeError("inside")
+
+    def fail_inside() -> None:
+        with cpu_threads(before + 1), no_garbage_collection():
+            assert torch.get_num_threads() == before + 1
+            assert not gc.isenabled()
+            raise RuntimeError("inside")
+
+    with pytest.raises(RuntimeError, match="inside"):
+        fail_inside()
     assert torch.get_num_threads() == before
     assert gc.isenabled()
 
