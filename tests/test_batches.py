@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from itertools import islice
 
 import numpy as np
@@ -12,12 +13,15 @@ import torch
 from bench.augment.flip import flip
 from bench.augment.rotate90 import rotate90
 from bench.batches import (
+    TARGET,
+    Batch,
     Timed,
     buffers,
     cut_batches,
     draws,
     normalise,
     normalising,
+    paired,
     scoring_batches,
     steps_per_epoch,
     training_batches,
@@ -353,3 +357,30 @@ def test_a_graph_holds_its_memory() -> None:
     loss.backward()
     assert weight.grad is not None
     assert weight.grad.tolist() == [8.0] * 5
+
+
+def test_a_method_draws_for_a_purpose_what_depends_on_seed_and_step_alone() -> None:
+    images, labels = torch.zeros(1, 3, 2, 2), torch.zeros(1, 2, 2, dtype=torch.int64)
+
+    def drawn(purpose: str, step: int = 3, seed: int = 1) -> list[float]:
+        return torch.rand(4, generator=Batch(images, labels, step=step, seed=seed).generator(purpose)).tolist()
+
+    assert drawn("mix") == drawn("mix")
+    others = [drawn("mask"), drawn("mix", step=4), drawn("mix", seed=2)]
+    assert all(other != drawn("mix") for other in others)
+
+
+def test_target_images_come_beside_the_source_and_change_nothing_of_it() -> None:
+    source, target = read_split(Fake([(6, 8)] * 6)), read_split(Fake([(5, 9)] * 5))
+
+    def batches(of: Split, streams: int = 0) -> Iterator[Batch]:
+        return training_batches(of, batch_size=2, seed=0, device=CPU, crop_px=(4, 4), streams=streams)
+
+    alone, both = batches(source), paired(batches(source), batches(target, TARGET))
+    for step in range(7):
+        one, two = next(alone), next(both)
+        assert torch.equal(one.images, two.images)
+        assert torch.equal(one.labels, two.labels)
+        assert two.target_images is not None
+        assert two.target_images.shape == one.images.shape
+        assert (two.step, one.target_images) == (step, None)

@@ -4,14 +4,15 @@
 through a split in order.
 """
 
-from bench.batches.cutting import crop_size, cut_batches, draws, steps_per_epoch
+from bench.batches.cutting import TARGET, crop_size, cut_batches, draws, steps_per_epoch
 from bench.batches.normalising import MEAN, STD, normalise
 from bench.batches.scoring import scoring_batches
-from bench.batches.training import Batch, Timed, Transform, training_batches
+from bench.batches.training import Batch, Timed, Transform, paired, training_batches
 
 __all__ = [
     "MEAN",
     "STD",
+    "TARGET",
     "Batch",
     "Timed",
     "Transform",
@@ -19,6 +20,7 @@ __all__ = [
     "cut_batches",
     "draws",
     "normalise",
+    "paired",
     "scoring_batches",
     "steps_per_epoch",
     "training_batches",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -16,23 +17,27 @@ from bench.spec import IGNORE, BenchError, ExitCode, Size
 if TYPE_CHECKING:
     from bench.samplers import Sampler
 
-ORDER, CROP, AUGMENT = range(3)
+ORDER, CROP, AUGMENT, METHOD = range(4)
 """Streams of random numbers: each draw comes from a generator of its own (seed, stream, step), no shared state."""
+
+TARGET = 16
+"""Where the streams of target images begin."""
 
 REDRAWS = 10
 """How often a crop is drawn again that one class fills; the last is taken as it is."""
 
 
-def draws(seed: int, stream: int, step: int) -> np.random.Generator:
-    """The generator of one stream at one step (or epoch)."""
-    return np.random.Generator(np.random.Philox(key=[(seed << 8) | stream, step]))
+def draws(seed: int, stream: int, step: int, purpose: str = "") -> np.random.Generator:
+    """The generator of one stream at one step (or epoch), for one of several purposes."""
+    place = zlib.crc32(purpose.encode()) << 192 if purpose else 0  # far apart in a period of 2**256
+    return np.random.Generator(np.random.Philox(key=[(seed << 8) | stream, step], counter=place))
 
 
-def steps_per_epoch(images: int, batch_size: int) -> int:
+def steps_per_epoch(images: int, batch_size: int, *, what: str = "source") -> int:
     """Full batches in one pass; the rest of a pass is dropped.  Raises BenchError when there is not a single one."""
     if images < batch_size:
         raise BenchError(
-            f"the source split has {images} images, fewer than one batch of {batch_size}",
+            f"the {what} split has {images} images, fewer than one batch of {batch_size}",
             remedy="lower `batch_size` or use more images",
             key="batch_size",
             code=ExitCode.DATA,
@@ -59,6 +64,7 @@ def cut_batches(
     crop_max_share: float | None = None,
     sampler: Sampler | None = None,
     start: int = 0,
+    streams: int = 0,
     pin: bool = False,
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Images uint8 (B, 3, h, w) and labels uint8 (B, h, w) of steps `start`, `start` + 1, ... without end.
@@ -69,16 +75,16 @@ def cut_batches(
     `crop_px` is a BenchError.
     """
     crop = crop_size(split.images.shape[-2:], crop_px)
-    per_epoch = steps_per_epoch(len(split), batch_size)
+    per_epoch = steps_per_epoch(len(split), batch_size, what="target" if streams == TARGET else "source")
     buffers = None if pin else Buffers()
     step, order_of, order = start, -1, np.empty(0, np.int64)
     while True:
         epoch, within = divmod(step, per_epoch)
         if epoch != order_of:
-            passes = draws(seed, ORDER, epoch)
+            passes = draws(seed, streams + ORDER, epoch)
             order_of, order = epoch, passes.permutation(len(split)) if sampler is None else sampler(passes)
         chosen = order[within * batch_size : (within + 1) * batch_size]
-        spots = _spots(split, chosen.tolist(), crop, draws(seed, CROP, step), crop_max_share)
+        spots = _spots(split, chosen.tolist(), crop, draws(seed, streams + CROP, step), crop_max_share)
         yield _copied(split.images, spots, buffers), _copied(split.labels, spots, buffers)
         step += 1
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from torch import Tensor
 
 from bench.batches.buffers import Buffers
-from bench.batches.cutting import AUGMENT, cut_batches, draws
+from bench.batches.cutting import AUGMENT, METHOD, cut_batches, draws
 from bench.batches.normalising import normalise
 from bench.cache import Split
 from bench.spec import Size
@@ -28,12 +28,19 @@ Move = Callable[[Tensor, Tensor, torch.Generator], None]
 class Batch:
     """What a training step sees.  Labels of target images do not exist here: a method cannot peek.
 
-    `images` float (N, 3, h, w) normalised; `labels` int64 (N, h, w); `target_images` as `images`, or None.
+    `images` float (N, 3, h, w) normalised; `labels` int64 (N, h, w); `target_images` as `images`, or None; `step`
+    updates were made before this one.
     """
 
     images: Tensor
     labels: Tensor
     target_images: Tensor | None = None
+    step: int = 0
+    seed: int = 0
+
+    def generator(self, purpose: str) -> torch.Generator:
+        """Random numbers on the CPU for one `purpose` of a method; they depend on it, the seed and the step alone."""
+        return torch.Generator().manual_seed(int(draws(self.seed, METHOD, self.step, purpose).integers(2**63)))
 
 
 def training_batches(
@@ -47,11 +54,14 @@ def training_batches(
     sampler: Sampler | None = None,
     augment: Sequence[Transform] = (),
     start: int = 0,
+    streams: int = 0,
 ) -> Iterator[Batch]:
     """The batches of steps `start`, `start` + 1, ... without end, out of `cut_batches`.
 
     Transforms at the head of `augment` that only move pixels, and so have an `in_place`, do so while a pixel is a byte:
     the same numbers for a quarter of the traffic.  On the CPU a batch's memory is taken again once nobody holds it.
+    `streams` sets random numbers apart: those of the target are its own, so that the source's stay what they are
+    without one.
     """
     cut = cut_batches(
         split,
@@ -61,6 +71,7 @@ def training_batches(
         crop_max_share=crop_max_share,
         sampler=sampler,
         start=start,
+        streams=streams,
         pin=device.type == "cuda",
     )
     heads = itertools.takewhile(lambda transform: hasattr(transform, "in_place"), augment)
@@ -70,7 +81,7 @@ def training_batches(
         pixels, codes = pixels.to(device, non_blocking=True), codes.to(device, non_blocking=True)
         generator = torch.Generator()
         if augment:
-            generator.manual_seed(int(draws(seed, AUGMENT, step).integers(2**63)))
+            generator.manual_seed(int(draws(seed, streams + AUGMENT, step).integers(2**63)))
         for move in moves:
             move(pixels, codes, generator)
         if device.type == "cpu":
@@ -81,10 +92,16 @@ def training_batches(
         for transform in augment[len(moves) :]:
             images, labels = transform(images, labels, generator)
         del pixels, codes
-        batch = Batch(images, labels)
+        batch = Batch(images, labels, step=step, seed=seed)
         del images, labels
         yield batch
         del batch  # or its memory would still be held when the next one asks for some
+
+
+def paired(source: Iterator[Batch], target: Iterator[Batch]) -> Iterator[Batch]:
+    """Each source batch with the images of a target batch; what stood in the place of its labels goes no further."""
+    for batch in source:
+        yield replace(batch, target_images=next(target).images)
 
 
 T = TypeVar("T")

@@ -1,38 +1,92 @@
-"""What an adaptation method is to the loop: a batch in, named losses out one by one."""
+"""What an adaptation method is to the rest of the house: images made over, losses one by one, a network to score."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from torch import Tensor
 
 if TYPE_CHECKING:
+    import torch
+
     from bench.batches import Batch
+    from bench.methods.unlabelled import Unlabelled
     from bench.models.segmodel import SegModel
 
 Loss = Callable[[Mapping[str, Tensor], Tensor], Tensor]
+"""A segmentation loss: (outputs of the model, labels int64 (N, H, W)) -> scalar."""
 
 
-class Method(ABC):
-    """`losses` yields (name, scalar) in turn; the loop runs each backward before asking for the next.
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """What a method is told once, before the first step.
 
-    So only one graph is alive at a time.  A method with state of its own (teachers, discriminators) returns it from
-    `state_dict` and takes it back in `load_state_dict`.
+    `target` are the unlabelled images of the target, None for a run without one; `source_shares` (K,) the part of the
+    labelled pixels that each class has in the labelled split; `seed` the run's.
     """
 
-    needs_target: bool = False
+    device: torch.device
+    steps: int
+    seed: int
+    num_classes: int
+    target: Unlabelled | None = None
+    source_shares: tuple[float, ...] = ()
 
-    @abstractmethod
+
+class Method:
+    """How batches become losses; one object for one run.
+
+    The loop asks for `losses` and runs each backward before it asks for the next, so only one graph is alive at a time;
+    then every optimizer steps, the run's and `optimizers`.  Random numbers come from `batch.generator(purpose)`, which
+    depends on (seed, step, purpose) alone, so a resumed run draws what it would have drawn.
+    """
+
+    needs_target: ClassVar[bool] = False
+    """Whether batches must carry `target_images`."""
+
+    labels_from: ClassVar[Literal["source", "target", "both"]] = "source"
+    """Whose labels it trains on: all methods but the two reference rows `oracle` and `joint` see the source's alone."""
+
+    optimizers: tuple[torch.optim.Optimizer, ...] = ()
+    """Those of its own networks, there after `attach`; they follow the run's schedule and step with its optimizer."""
+
+    def __init__(self, loss: Loss) -> None:
+        self.loss = loss
+
+    def attach(self, model: SegModel, setting: Setting) -> None:
+        """Called once, `model` on its device with its starting weights: make teachers and discriminators here."""
+        return
+
     def losses(self, model: SegModel, batch: Batch) -> Iterator[tuple[str, Tensor]]:
-        """(name, scalar) of each loss of this batch, in turn."""
+        """(name, scalar) of each loss of this batch, in turn: the supervised one, then what adapts."""
+        batch = self.prepare(batch)
+        yield "segmentation", self.supervised(model, batch)
+        yield from self.adapt(model, batch)
+
+    def prepare(self, batch: Batch) -> Batch:
+        """The batch with its images made over (appearance transfer); labels stay where they are."""
+        return batch
+
+    def supervised(self, model: SegModel, batch: Batch) -> Tensor:
+        """The loss on labelled images."""
+        return self.loss(model(batch.images), batch.labels)
+
+    def adapt(self, model: SegModel, batch: Batch) -> Iterator[tuple[str, Tensor]]:
+        """The losses that adapt, in turn."""
+        return iter(())
 
     def after_step(self, model: SegModel) -> None:
         """Called after every update."""
         return
 
+    def adapted(self, model: SegModel) -> SegModel:
+        """The network to score in place of `model`, which goes on training unchanged; in eval mode like it."""
+        return model
+
     def state_dict(self) -> dict[str, Any]:
+        """All state of its own but the optimizers'."""
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
