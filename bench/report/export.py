@@ -11,11 +11,12 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from bench.report import costs, wording
+from bench.report import costs, plain, timings, wording
 from bench.report.places import ranked
 from bench.report.results import Cell
 from bench.report.rows import Board, Row, boards
 from bench.report.settings import unusual
+from bench.report.works import image
 from bench.spec import SCHEMA
 from bench.store import Contents
 
@@ -40,7 +41,7 @@ def rows(found: Sequence[Board]) -> list[dict[str, Any]]:
 def _flat(board: Board, row: Row, place: str) -> dict[str, Any]:
     config, record = row.config, row.records[0] if row.results else None
     ranked_row = place if row.state == "finished" and place != "not ranked" else None
-    plain: dict[str, Any] = {
+    flat: dict[str, Any] = {
         "sweep": board.sweep,
         "dataset": wording.component(board.dataset),
         "synthetic": board.synthetic,
@@ -71,8 +72,8 @@ def _flat(board: Board, row: Row, place: str) -> dict[str, Any]:
         "runs": " ".join(row.ids),
     }
     for domain in board.domains:
-        plain |= _scores(f"miou {domain}", row.cells[domain])
-    return plain | _scores("miou mean", row.mean)
+        flat |= _scores(f"miou {domain}", row.cells[domain])
+    return flat | _scores("miou mean", row.mean)
 
 
 def _scores(name: str, cell: Cell | None) -> dict[str, float | int | None]:
@@ -81,39 +82,40 @@ def _scores(name: str, cell: Cell | None) -> dict[str, float | int | None]:
 
 
 def cost_rows(contents: Contents) -> list[dict[str, Any]]:
-    """One flat dictionary per line of the cost table; times in ms, counts as they are."""
+    """One flat dictionary per line of the table of counts."""
     found = []
     for stored in costs.newest(contents.costs):
-        r, timed = stored.record, costs.latency_ms(stored.record)
+        r = stored.record
         found.append(
             {
                 "model": wording.component(r.model),
                 "classes": r.num_classes,
-                "input": costs.image(r),
+                "input": image(r.input_shape[2:]),
                 "params_deployed": r.params_deployed,
                 "params_training": r.params_training,
                 "macs": r.macs,
                 "flop": 2 * r.macs,
                 "fvcore_total": r.fvcore_total,
-                "latency_ms_mean": timed.mean if timed else None,
-                "latency_ms_std": timed.std if timed else None,
-                "latency_ms_median": timed.median if timed else None,
-                "latency_n": timed.n if timed else 0,
                 "origin": wording.ORIGINS[stored.origin],
-                "device": r.device,
                 "commit": wording.commits([(r.commit, r.dirty)]),
-                "remarks": "; ".join(costs.remarks(r)),
+                "remarks": costs.remarks(r),
             }
         )
     return found
+
+
+def latency_rows(contents: Contents) -> list[dict[str, Any]]:
+    """One flat dictionary per network, settings, device and software that was timed."""
+    return [plain.row(row) for row in timings.rows(contents)[0]]
 
 
 # ------------------------------------------------------------------ formats
 
 
 def to_json(contents: Contents) -> str:
-    """{"schema": n, "rows": [...], "costs": [...]}, ASCII, keys sorted, ends with a newline."""
-    whole = {"schema": SCHEMA, "rows": rows(boards(contents)), "costs": cost_rows(contents)}
+    """{"schema": n, "rows": [...], "costs": [...], "latency": [...]}, ASCII, keys sorted, ends with a newline."""
+    whole: dict[str, Any] = {"schema": SCHEMA, "rows": rows(boards(contents)), "costs": cost_rows(contents)}
+    whole["latency"] = latency_rows(contents)
     return json.dumps(whole, indent=1, sort_keys=True, allow_nan=False) + "\n"
 
 

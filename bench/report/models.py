@@ -16,6 +16,7 @@ from bench.report.markdown import Markup, code, escape, table
 from bench.report.places import state
 from bench.report.rows import Board, Row
 from bench.report.settings import COLUMNS, Differences, differences, unusual, value
+from bench.report.timings import Row as Timed
 from bench.spec import CostRecord
 from bench.store import Stored
 
@@ -23,7 +24,7 @@ OWN_COLUMNS = COLUMNS | {"augment", "crop_px", "resize_px", "batch_size", "optim
 """Fields of a configuration that these tables always show."""
 
 
-def markdown(boards: Sequence[Board], costs: Iterable[Stored[CostRecord]]) -> str:
+def markdown(boards: Sequence[Board], costs: Iterable[Stored[CostRecord]], timed: Sequence[Timed] = ()) -> str:
     """One section per model, in the order of names; '' without a run."""
     costs = list(costs)
     pairs = [(board, row) for board in boards for row in board.rows]
@@ -36,7 +37,8 @@ def markdown(boards: Sequence[Board], costs: Iterable[Stored[CostRecord]]) -> st
         for pairs_of_table in tables:
             parts += _section(pairs_of_table)
         own = [s for s in costs if s.record.model.name == name]
-        for line in below_table(own):
+        own_times = [row for row in timed if row.work.component.name == name]
+        for line in below_table(own, own_times):
             parts += [line, ""]
         sections.append("\n".join(parts))
     return "\n".join(sections)

@@ -48,7 +48,7 @@ td.number { text-align: right; font-variant-numeric: tabular-nums; }
 
 
 def to_html(contents: Contents) -> str:
-    """The whole page: one table per leaderboard, then costs."""
+    """The whole page: one table per leaderboard, then counts and times."""
     import jinja2
 
     tables = []
@@ -58,6 +58,8 @@ def to_html(contents: Contents) -> str:
         tables.append(_table(f"{board.sweep}: {board.dataset.name}{synthetic}, {domains}", export.rows([board])))
     if contents.costs:
         tables.append(_table("Costs", export.cost_rows(contents)))
+    if timed := export.latency_rows(contents):
+        tables.append(_table("Latency (ms)", timed))
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined)
     return environment.from_string(TEMPLATE).render(tables=tables)
 

@@ -9,12 +9,13 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import PurePath
 
-from bench.report import classes, costs, leaderboard, models, wording
+from bench.report import classes, compared, costs, latency, leaderboard, models, pareto, timings, wording
+from bench.report.comparison import compare
 from bench.report.markdown import code, escape
 from bench.report.rows import ENOUGH_STEPS, Board, boards
 from bench.store import Contents
 
-STATES = ("finished", "demonstration", "planned", "interrupted", "data", "failed", "diverged", "oom")
+STATES = ("finished", "demonstration", "planned", "interrupted", "data", "failed", "diverged", "oom", "died", "hung")
 """The order in which the first line counts them."""
 
 LEGEND = (
@@ -38,17 +39,25 @@ LEGEND = (
 
 
 def render(contents: Contents) -> str:
-    """Markdown of all leaderboards, all models' tables and the cost table; ends with a newline."""
+    """Markdown of all leaderboards, costs, times, devices and models' tables; ends with a newline."""
     found = boards(contents)
     parts = ["<!-- written by `bench report`; edits between the markers are lost -->\n", _overview(found)]
     parts += [_problems(contents)] if contents.problems else []
     if found:
         parts += ["### Leaderboards\n", "\n".join(f"- {line}" for line in LEGEND) + "\n"]
         parts += [part for b in found for part in (leaderboard.markdown(b), classes.markdown(b)) if part]
+    timed, left_out = timings.rows(contents)
     if contents.costs:
         parts += ["### Costs\n", costs.markdown(contents.costs)]
+    if timed:
+        parts += ["### Latency\n", latency.markdown(timed, left_out)]
+    comparison = compare(timed)
+    if comparison and len(comparison.devices) > 1:
+        parts += ["### Devices compared\n", compared.markdown(comparison)]
+    if trades := pareto.trades(found, timed):
+        parts += ["### Score against time\n", pareto.markdown(trades)]
     if found:
-        parts += ["### Models\n", models.markdown(found, contents.costs)]
+        parts += ["### Models\n", models.markdown(found, contents.costs, timed)]
     return "\n".join(parts).rstrip() + "\n"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Any, TypeVar
 
@@ -53,6 +54,15 @@ def giga(count: int | None) -> str:
     if count is None or not 0 <= count < 10**30:
         return ""
     return f"{count / 1e9:,.3f}" if count >= 10**8 or count == 0 else f"{count / 1e9:.3g}"
+
+
+def milliseconds(value: float | None, like: float | None = None) -> str:
+    """A time with four digits that count, or as many decimals as `like` has so: `3044`, `61.73`, `0.1423`."""
+    if value is None or not 0 <= value < 1e12:
+        return ""
+    scale = value if like is None else like
+    decimals = 3 if scale <= 0 else min(6, max(0, 3 - math.floor(math.log10(scale))))
+    return f"{value:.{decimals}f}"
 
 
 def spread(values: Iterable[int]) -> str:
