@@ -171,8 +171,7 @@ def test_leaving_early_ends_the_process(results: Path, behave: Behave, tmp_path:
     events = measure_latency(Asked(workloads=(UNET,)), Store(results))
     assert next(events) == Beat(1, "canaries", 0.25)
     events.close()  # type: ignore[attr-defined]
-    note = tmp_path / "bench-test-pid"
-    assert not note.exists() or gone(int(note.read_text()))
+    assert gone(int((tmp_path / "bench-test-pid").read_text()))
 
 
 def request_for(folder: Path, **changes: Any) -> Request:
