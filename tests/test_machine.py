@@ -19,6 +19,8 @@ import pytest
 import torch
 
 from bench import machine
+from bench.machine import host
+from bench.machine.card import QUESTIONS
 
 H200 = {"name": "NVIDIA H200", "memory_bytes": 143_771 * 2**20, "power_limit_w": 700.0}
 
@@ -49,9 +51,9 @@ def test_nothing_personal_is_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_system_that_tells_nothing_still_gives_a_description(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine, "_read", lambda path: "")
-    monkeypatch.setattr(machine.platform, "processor", lambda: "")
-    monkeypatch.setattr(machine.platform, "machine", lambda: "")
+    monkeypatch.setattr(host, "read_text", lambda path: "")
+    monkeypatch.setattr(host.platform, "processor", lambda: "")
+    monkeypatch.setattr(host.platform, "machine", lambda: "")
     found = machine.describe("cpu")
     assert found["cpu"]["name"] is None
     assert {"cpu.name", "cpu.hypervisor", "memory_bytes"} <= set(found["absent"])
@@ -68,7 +70,7 @@ def test_a_system_that_tells_nothing_still_gives_a_description(monkeypatch: pyte
     ],
 )
 def test_processor_names(line: str, name: str) -> None:
-    assert machine._cpu_name(line) == name
+    assert host._cpu_name(line) == name
 
 
 # ------------------------------------------------------------------ labels
@@ -122,7 +124,16 @@ def card(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
             "nvmlDeviceGetPowerManagementDefaultLimit": 700_000,
             "nvmlDeviceGetTemperature": 31,
             "nvmlDeviceGetPerformanceState": 0,
-            "nvmlDeviceGetCurrentClocksEventReasons": 0x4 | 0x400,
+            "nvmlDeviceGetCurrentClocksEventReasons": 0x4 | 0x800,
+            "nvmlDeviceGetGspFirmwareVersion": "570.86",
+            "nvmlDeviceGetApplicationsClock": 1980,
+            "nvmlDeviceGetPowerManagementLimitConstraints": [200_000, 700_000],
+            "nvmlDeviceGetVirtualizationMode": 0,
+            "nvmlDeviceGetPersistenceMode": 1,
+            "nvmlDeviceGetMaxPcieLinkGeneration": 5,
+            "nvmlDeviceGetMaxPcieLinkWidth": 16,
+            "nvmlDeviceGetUtilizationRates": SimpleNamespace(gpu=97, memory=40),
+            "nvmlDeviceGetTotalEnergyConsumption": 123_456,
             "nvmlDeviceGetEccMode": [1, 1],
             "nvmlDeviceGetMigMode": [0, 0],
             "nvmlDeviceGetCurrPcieLinkGeneration": 5,
@@ -145,7 +156,7 @@ def test_a_card_is_described(card: Callable[..., None]) -> None:
     card()
     gpu = machine.describe("cuda:0")["gpu"]
     assert (gpu["name"], gpu["capability"], gpu["sm_count"]) == ("NVIDIA H200", "9.0", 132)
-    assert gpu["throttle"] == ["power cap", "0x400"]
+    assert gpu["throttle"] == ["power cap", "0x800"]
     assert (gpu["ecc"], gpu["mig"], gpu["processes"], gpu["power_limit_w"]) == (True, False, 1, 700.0)
     assert (gpu["driver"], gpu["absent"]) == ("570.86", {})
     assert "0a-1b" not in json.dumps(gpu), "the card's own number is not published, only its digest"
@@ -167,7 +178,7 @@ def test_without_nvml_every_answer_is_null_with_a_reason(card: Callable[..., Non
     card(**broken)
     gpu = machine.describe("cuda")["gpu"]
     assert gpu["power_limit_w"] is None
-    assert len(gpu["absent"]) == 17
+    assert set(gpu["absent"]) == set(QUESTIONS)
     assert machine.device_label("cuda") == "NVIDIA H200 140 GB"
 
 
@@ -176,6 +187,69 @@ def test_an_unguarded_question_would_have_failed(card: Callable[..., None]) -> N
     card(refused=("nvmlDeviceGetMigMode",))
     with pytest.raises(pynvml.NVMLError):
         pynvml.nvmlDeviceGetMigMode("handle")
+
+
+# ------------------------------------------------------------------ a card at work
+
+
+def test_a_card_is_watched(card: Callable[..., None]) -> None:
+    card()
+    with machine.watch("cuda:0") as seen:
+        reading = seen.read()
+        assert (reading["throttle_bits"], reading["throttle"]) == (0x804, ["power cap", "0x800"])
+        assert (reading["sm_clock_mhz"], reading["utilisation"], reading["processes"]) == (1980, 97, 1)
+        assert (seen.energy_mj(), seen.power_w()) == (123_456, 115.0)
+    json.dumps(reading, allow_nan=False)
+
+
+def test_what_a_card_does_not_tell_is_null_while_it_is_watched(card: Callable[..., None]) -> None:
+    card(refused=("nvmlDeviceGetTotalEnergyConsumption", "nvmlDeviceGetCurrentClocksEventReasons"))
+    with machine.watch("cuda") as seen:
+        assert seen.energy_mj() is None
+        assert (seen.read()["throttle_bits"], seen.read()["throttle"]) == (None, None)
+        assert seen.read()["sm_clock_mhz"] == 1980
+
+
+def test_an_older_driver_knows_throttling_by_another_name(
+    card: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card()
+    monkeypatch.delattr(pynvml, "nvmlDeviceGetCurrentClocksEventReasons")
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetCurrentClocksThrottleReasons", lambda handle: 0x40)
+    with machine.watch("cuda") as seen:
+        assert seen.read()["throttle"] == ["thermal (hardware)"]
+
+
+def test_without_a_driver_a_card_is_watched_in_vain(card: Callable[..., None]) -> None:
+    card(without_driver=True)
+    with machine.watch("cuda") as seen:
+        assert set(seen.read().values()) == {None}
+        assert seen.energy_mj() is seen.power_w() is None
+
+
+def test_the_drivers_library_is_left_also_after_an_error(
+    card: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card()
+    left: list[bool] = []
+    monkeypatch.setattr(pynvml, "nvmlShutdown", lambda: left.append(True))
+
+    def fail_inside() -> None:
+        with machine.watch("cuda"):
+            raise KeyError("inside")
+
+    with pytest.raises(KeyError, match="inside"):
+        fail_inside()
+    assert left == [True]
+
+
+def test_the_host_is_watched(monkeypatch: pytest.MonkeyPatch) -> None:
+    with machine.watch("cpu") as seen:
+        assert set(seen.read()) == {"load", "cpu_clock_mhz"}
+        assert seen.energy_mj() is seen.power_w() is None
+    monkeypatch.setattr("bench.machine.watching.read_text", lambda path: "2450000\n")
+    with machine.watch("cpu") as seen:
+        assert seen.read()["cpu_clock_mhz"] == 2450
 
 
 # ------------------------------------------------------------------ software and commit
@@ -200,7 +274,7 @@ def checkout(tmp_path: Path) -> Path:
     """A checkout with one commit of a package `bench`."""
     package = tmp_path / "project" / "bench"
     package.mkdir(parents=True)
-    (package / "machine.py").write_text("SCHEMA = 1\n")
+    (package / "__init__.py").write_text("SCHEMA = 1\n")
     git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false"]
     for words in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "first"]):
         subprocess.run([*git, *words], cwd=package.parent, check=True, capture_output=True)
@@ -216,7 +290,7 @@ def test_commit_and_dirt(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     (checkout / "new_loss.py").write_text("")
     assert machine.commit(checkout) == (head, True)
     (checkout / "new_loss.py").unlink()
-    (checkout / "machine.py").write_text("SCHEMA = 2\n")
+    (checkout / "__init__.py").write_text("SCHEMA = 2\n")
     assert machine.commit(checkout) == (head, True)
     monkeypatch.setenv("GIT_DIR", str(checkout / "nowhere"))  # as inside a hook of another repository
     assert machine.commit(checkout) == (head, True)
@@ -225,7 +299,7 @@ def test_commit_and_dirt(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_an_installed_copy_inside_somebody_elses_checkout_has_no_commit(checkout: Path) -> None:
     installed = checkout.parent / ".venv" / "bench"
     installed.mkdir(parents=True)
-    (installed / "machine.py").write_text("SCHEMA = 1\n")
+    (installed / "__init__.py").write_text("SCHEMA = 1\n")
     assert machine.commit(installed) == (None, None)
 
 
