@@ -2,7 +2,7 @@
 
 A checkpoint file is one line of JSON (run id, step, sha256 and size of the rest) followed by what torch.save writes.
 The digest is checked before anything is parsed, because torch.load does not notice flipped bits; parsing is
-weights-only, without a fallback.
+weights-only, without a fallback, and nothing in it may claim more memory than its file has bytes.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import hashlib
 import io
 import json
 import warnings
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ import torch
 
 from bench.spec import BenchError, ExitCode
 from bench.store import replace
+from bench.store.durable import is_stale
 
 KEEP = 2
 """Checkpoints of the running loop that stay: the newest, and the one before it should the newest be damaged."""
@@ -29,7 +32,7 @@ def save(path: Path, state: dict[str, Any], *, run_id: str, step: int) -> None:
     torch.save(state, buffer)
     content = buffer.getvalue()
     head = {"run_id": run_id, "step": step, "sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
-    replace(path, json.dumps(head, sort_keys=True).encode() + b"\n" + content)
+    replace(path, json.dumps(head, sort_keys=True).encode() + b"\n" + content, points="ckpt")
 
 
 def load(path: Path, *, run_id: str) -> dict[str, Any]:
@@ -39,14 +42,20 @@ def load(path: Path, *, run_id: str) -> dict[str, Any]:
         head = json.loads(first)
         intact = len(content) == head["bytes"] and hashlib.sha256(content).hexdigest() == head["sha256"]
         owner = head["run_id"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         intact, owner = False, run_id
     if not intact:
-        raise BenchError("checkpoint is damaged", remedy="remove it", file=path, code=ExitCode.STORE)
+        raise _refused(path, "checkpoint is damaged")
     if owner != run_id:
-        problem = f"checkpoint belongs to {owner}, not to {run_id}"
-        raise BenchError(problem, remedy="remove it", file=path, code=ExitCode.STORE)
-    state: dict[str, Any] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        raise _refused(path, f"checkpoint belongs to {owner}, not to {run_id}")
+    if not _stored_plainly(content):
+        raise _refused(path, "checkpoint claims more than its bytes hold")
+    try:
+        state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except Exception as fault:  # whole, and yet not what we write
+        raise _refused(path, f"checkpoint cannot be read ({type(fault).__name__})") from None
+    if not isinstance(state, dict) or any(_spread(tensor) for tensor in _tensors(state)):
+        raise _refused(path, "checkpoint claims more than its bytes hold")
     return state
 
 
@@ -54,18 +63,93 @@ def step_file(folder: Path, step: int) -> Path:
     return folder / f"step-{step:08d}.pt"
 
 
+def best_file(folder: Path, step: int) -> Path:
+    """The best weights so far, named by their step: a checkpoint says which of them is its own."""
+    return folder / f"best-{step:08d}.pt"
+
+
 def save_step(folder: Path, state: dict[str, Any], *, run_id: str, step: int) -> None:
-    """Save the loop's state after `step` updates and drop all but the newest KEEP such files."""
-    save(step_file(folder, step), state, run_id=run_id, step=step)
-    for old in sorted(folder.glob("step-*.pt"))[:-KEEP]:
+    """Save the loop's state after `step` updates and, once that is durable, drop all but the newest KEEP such files.
+
+    One of a later step is of a past that was given up: the run has gone back behind it.
+    """
+    path = step_file(folder, step)
+    save(path, state, run_id=run_id, step=step)
+    found = sorted(folder.glob("step-*.pt"))
+    for old in (*found[: found.index(path) + 1][:-KEEP], *found[found.index(path) + 1 :]):
         old.unlink()
 
 
-def newest(folder: Path, *, run_id: str) -> dict[str, Any] | None:
-    """The newest intact checkpoint of this run, or None; damaged ones are warned of and passed over."""
+def newest(
+    folder: Path, *, run_id: str, refuse: Callable[[dict[str, Any]], str | None] = lambda state: None
+) -> dict[str, Any] | None:
+    """The newest intact checkpoint of this run, or None; those passed over are put aside, told of in one warning.
+
+    `refuse(state)` says why a state is not to be used, None if it is.  Temporary files left by a kill are removed.
+    """
+    faults: list[str] = []
+    found: dict[str, Any] | None = None
     for path in sorted(folder.glob("step-*.pt"), reverse=True):
         try:
-            return load(path, run_id=run_id)
+            state = load(path, run_id=run_id)
+            if problem := refuse(state):
+                raise _refused(path, problem)
+            found = state
+            break
         except BenchError as error:
-            warnings.warn(f"{error}; the one before it is used", stacklevel=2)
+            faults.append(str(error))
+            path.replace(folder / f"refused-{path.name}")  # or it would count as one of those that are kept
+    if faults:
+        instead = "the one before it is used" if found else "the run starts anew"
+        warnings.warn(f"{faults[0]}{f' (and {len(faults) - 1} more)' * (len(faults) > 1)}; {instead}", stacklevel=2)
+    for left in folder.glob(".*.tmp"):
+        if is_stale(left):
+            left.unlink(missing_ok=True)
+    return found
+
+
+def misfit(saved: Any, own: Mapping[str, torch.Tensor]) -> str | None:
+    """Why the weights `saved` are none for a model whose are `own`; None if they are.
+
+    load_state_dict takes another precision and weights that are not numbers without a word.
+    """
+    if not isinstance(saved, Mapping) or saved.keys() != own.keys():
+        return "checkpoint has the weights of another model"
+    for name, mine in own.items():
+        theirs = saved[name]
+        if not isinstance(theirs, torch.Tensor) or theirs.shape != mine.shape or theirs.dtype != mine.dtype:
+            return f"checkpoint has another shape or precision at {name}"
+        if theirs.is_floating_point() and not theirs.isfinite().all():
+            return f"checkpoint has weights that are not finite at {name}"
     return None
+
+
+def _refused(path: Path, problem: str) -> BenchError:
+    return BenchError(problem, file=path, code=ExitCode.STORE)
+
+
+def _stored_plainly(content: bytes) -> bool:
+    """Whether nothing in the archive grows when it is read: no compression, no entry twice over the same bytes."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            entries = archive.infolist()
+    except (zipfile.BadZipFile, ValueError, NotImplementedError):
+        return False
+    plain = all(e.compress_type == zipfile.ZIP_STORED and e.file_size == e.compress_size for e in entries)
+    return plain and sum(entry.file_size for entry in entries) <= len(content)
+
+
+def _spread(tensor: torch.Tensor) -> bool:
+    """Whether a tensor shows more numbers than it has memory for."""
+    return tensor.numel() * tensor.itemsize > tensor.untyped_storage().nbytes()
+
+
+def _tensors(state: Any) -> Iterator[torch.Tensor]:
+    if isinstance(state, torch.Tensor):
+        yield state
+    elif isinstance(state, Mapping):
+        for value in state.values():
+            yield from _tensors(value)
+    elif isinstance(state, (list, tuple)):
+        for value in state:
+            yield from _tensors(value)

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: two threads on shared cores wait for each other
+os.environ.setdefault("BENCH_EXECUTOR", "inline")  # tests of the default, a process for each run, ask for it
 
 from bench import names
 from bench.spec import PlannedRun, RunConfig

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -30,18 +27,6 @@ grid:
   source: [urban, rural]
 cost: false
 """
-
-
-def start(folder: Path, *words: str) -> subprocess.Popen[str]:
-    """The command as a process of its own."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "bench", *words],
-        cwd=folder,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
 
 
 Bench = Callable[..., tuple[int, str, str]]
@@ -235,18 +220,6 @@ def test_the_sweeps_of_real_data_train_on_trees_in_the_official_layout(
         assert set(record["images_scored"].values()) <= {1, 2}
         assert all(0 < pixels <= 2 * 6 * 8 for pixels in scored.values())  # at the size the labels have on disk
 
-
-def test_a_second_sweep_on_the_same_results_is_refused(bench: Bench, folder: Path) -> None:
-    changed(folder, "steps: 3", "steps: 200")
-    process = start(folder, *SWEEP)
-    try:
-        assert process.stderr
-        process.stderr.readline()
-        code, _, err = bench(*SWEEP)
-        assert (code, "another sweep is running on these results" in err) == (4, True)
-    finally:
-        process.kill()
-        process.communicate()
 
 
 def test_a_dry_run_prints_the_plan_and_touches_nothing(bench: Bench, folder: Path) -> None:

@@ -224,7 +224,7 @@ def test_scores_along_the_way_choose_by_source_validation_alone(planned: Make, p
 
 
 @pytest.mark.parametrize(
-    ("keep", "left"), [("none", set()), ("chosen", {"chosen.pt"}), ("all", {"chosen.pt", "kept-best.pt"})]
+    ("keep", "left"), [("none", set()), ("chosen", {"chosen.pt"}), ("all", {"chosen.pt", "kept-best-00000001.pt"})]
 )
 def test_what_is_kept(planned: Make, place: Place, keep: Any, left: set[str]) -> None:
     run = planned(steps=2, evaluate_every=1, choose="source_val")

@@ -43,7 +43,8 @@ class Lines:
     """For pipes and logs: a line when a run starts, when it ends, and every QUIET_S in between."""
 
     def __init__(self, total: int) -> None:
-        self.total, self.number, self.current, self.said = total, 0, "", 0.0
+        self.total, self.current, self.said, self.steps = total, "", 0.0, 0
+        self.numbers: dict[str, int] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -56,15 +57,33 @@ class Lines:
         say(text, sys.stderr)
 
     def event(self, run: PlannedRun, event: Any) -> None:
-        if run.run_id != self.current:
-            self.current, self.number, self.steps = run.run_id, self.number + 1, 0
-            self.say(f"[{self.number}/{self.total}] {run.name} ({run.run_id})")
+        """Take in what a run tells; a further try of the same run begins with its name again."""
+        self.number = self.numbers.setdefault(run.run_id, len(self.numbers) + 1)
+        head = f"[{self.number}/{self.total}] {run.name}"
         if isinstance(event, (RunRecord, Failure)):
-            self.say(f"[{self.number}/{self.total}] {run.name}: {outcome(event)}")
-        elif hasattr(event, "what"):
+            self.current = ""
+            self.say(f"{head}: {outcome(event)}")
+            self.ended()
+        elif hasattr(event, "done"):
+            self.current = ""
+            self.say(f"{head}: another sweep {'has run it' if event.done else 'is running it'}")
+        else:
+            if run.run_id != self.current:
+                self.current, self.steps = run.run_id, 0
+                self.begin(run, head)
+            self.told(event, head)
+
+    def begin(self, run: PlannedRun, head: str) -> None:
+        self.say(f"{head} ({run.run_id})")
+
+    def told(self, event: Any, head: str) -> None:
+        if hasattr(event, "what"):
             self.steps = event.steps or 0
         elif time.monotonic() - self.said > QUIET_S:
-            self.say(f"[{self.number}/{self.total}] {run.name}: step {event.step}/{self.steps}, {_losses(event)}")
+            self.say(f"{head}: step {event.step}/{self.steps}, {_losses(event)}")
+
+    def ended(self) -> None:
+        return
 
 
 class Live(Lines):
@@ -104,17 +123,17 @@ class Live(Lines):
     def say(self, text: str) -> None:
         self.bars.console.print(text, markup=False)
 
-    def event(self, run: PlannedRun, event: Any) -> None:
-        if run.run_id != self.current:
-            self.current, self.number = run.run_id, self.number + 1
-            self.bars.reset(self.one, description=run.name, total=None, note="")
-        if isinstance(event, (RunRecord, Failure)):
-            self.say(f"[{self.number}/{self.total}] {run.name}: {outcome(event)}")
-            self.bars.update(self.all, completed=self.number)
-        elif hasattr(event, "what"):
+    def begin(self, run: PlannedRun, head: str) -> None:
+        self.bars.reset(self.one, description=run.name, total=None, note="")
+
+    def told(self, event: Any, head: str) -> None:
+        if hasattr(event, "what"):
             self.bars.update(self.one, total=event.steps, note=event.what)
         else:
             self.bars.update(self.one, completed=event.step, note=_losses(event))
+
+    def ended(self) -> None:
+        self.bars.update(self.all, completed=self.number)
 
 
 def _losses(event: Any) -> str:

@@ -1,180 +1,154 @@
-"""A loaded sweep -> its runs started, watched, stopped when asked, measured and counted."""
+"""A loaded sweep -> its runs started, watched, stopped when asked, and its models measured."""
 
 from __future__ import annotations
 
-import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Callable, Generator, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bench.cli.console import say
 from bench.cli.measuring import measure_all
-from bench.cli.progress import display, duration
-from bench.cli.sweeping import print_json
-from bench.executors.inline import inline
-from bench.plan import Plan, Rerun, costs_left, plan
+from bench.cli.progress import Lines, display
+from bench.cli.stopping import Wish, alone, undisturbed
+from bench.cli.telling import Outcome, tell
+from bench.executors.process import Nursery
+from bench.plan import Rerun, costs_left, plan
+from bench.run.apart import LOADS, WORK
+from bench.run.events import Taken
 from bench.run.place import Keep, Place, pick_device
-from bench.spec import BenchError, CostRecord, ExitCode, Failure, RunRecord, Sweep
-from bench.store import Store
+from bench.run.standing import outcome, standing
+from bench.spec import Failure, PlannedRun, RunRecord, Sweep
+from bench.store import Store, is_claimed
 
-if TYPE_CHECKING:
-    Check = Callable[..., None]
+__all__ = ["How", "Wish", "alone", "run_planned"]
 
+Check = Callable[..., None]
 
-class Wish:
-    """Whether somebody asked to stop, and with which exit code: set by signals, read between steps."""
-
-    def __init__(self) -> None:
-        self.code: int | None = None
-
-    def __call__(self) -> bool:
-        return self.code is not None
-
-    @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Ctrl-C, SIGTERM, SIGUSR1 and a closed terminal ask to save and stop; Ctrl-C twice stops at once."""
-
-        def ask(number: int, _: Any) -> None:
-            self.code = ExitCode.CTRL_C if number == signal.SIGINT else ExitCode.INTERRUPTED
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-            say("bench: saving and stopping (Ctrl-C again stops at once)", sys.stderr)
-
-        before = {n: signal.signal(n, ask) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+LOOK_S = 0.5
+"""How often a run that another sweep has is looked at."""
 
 
-@contextmanager
-def alone(store: Store) -> Iterator[Wish]:
-    """Keep a second sweep off the same results while this one runs, and listen for who asks it to stop."""
-    from filelock import FileLock, Timeout
+@dataclass(frozen=True, kw_only=True)
+class How:
+    """What the words of a `bench sweep` command say beside the sweep itself."""
 
-    store.work.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(store.work / "sweep.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        problem = "another sweep is running on these results"
-        remedy = "wait for it, or use another --results folder"
-        raise BenchError(problem, remedy=remedy, file=store.root, code=ExitCode.STORE) from None
-    wish = Wish()
-    try:
-        with wish.listening():
-            yield wish
-    finally:
-        lock.release()
+    rerun: Rerun | None
+    device: str
+    data_root: Path | None
+    keep: Keep
+    executor: str
+    step_timeout_s: float
+    retries: int
+    checkpoint_s: float
+    exit_first: bool
+    as_json: bool
 
 
-def run_planned(
-    sweep: Sweep,
-    store: Store,
-    wish: Wish,
-    *,
-    rerun: Rerun | None,
-    whole: Sweep | None,
-    check: Check | None,
-    device: str,
-    data_root: Path | None,
-    keep: Keep,
-    exit_first: bool,
-    as_json: bool,
-) -> int:
+def run_planned(sweep: Sweep, store: Store, how: How, *, whole: Sweep | None, check: Check | None) -> int:
     """Start what is left of `sweep`, then measure its models; returns the exit code.
 
     `whole` is the plan to remember, None where overrides make this a trial of another plan.
     """
-    before, planned, at = time.monotonic(), plan(sweep, store), pick_device(device)
-    runs, costs = planned.to_run(rerun), costs_left(sweep, at, store)
-    for problem in planned.unreadable.values():
-        say(f"bench: error: {problem}", sys.stderr)
-    ended: list[RunRecord | Failure] = []
-    measured: list[CostRecord | None] = []
-    if runs or costs:  # loads torch, which a finished sweep does without
+    wish, before = Wish(), time.monotonic()
+    with wish.listening(), ExitStack() as opened:
+        planned, at = plan(sweep, store), pick_device(how.device)
+        runs, costs = planned.to_run(how.rerun), costs_left(sweep, at, store)
+        found = Outcome(runs)
+        for problem in planned.unreadable.values():
+            say(f"bench: error: {problem}", sys.stderr)
+        nursery = None
+        if runs and how.executor == "process":
+            nursery = opened.enter_context(Nursery(WORK, *LOADS))
+            nursery.start()  # it loads torch while this process checks
         if runs and check:
-            check(sweep, runs, at, store, data_root)
-        place = Place(store=store, sweep=sweep.name, device=at, data_root=data_root, keep=keep, stop=wish)
+            check(sweep, runs, at, store, how.data_root)
         if whole and not wish():
             store.save_sweep(whole)
-        ended = _train(runs, place, exit_first)
-        measured = [] if wish() else list(measure_all(sweep, costs, place))
-    elif whole:
-        store.save_sweep(whole)
-    return _finish(sweep, planned, runs, ended, measured, wish, time.monotonic() - before, as_json, store)
+        if runs or costs:  # loads torch, which a finished sweep does without
+            place = Place(
+                store=store,
+                sweep=sweep.name,
+                device=at,
+                data_root=how.data_root,
+                keep=how.keep,
+                checkpoint_s=how.checkpoint_s,
+                stop=wish,
+                seen={run.run_id: standing(store, run.run_id) for run in runs},
+            )
+            _train(found, place, how, nursery)
+            if not wish() and costs and opened.enter_context(undisturbed(store)):
+                found.measured = list(measure_all(sweep, costs, place))
+        found.took_s = time.monotonic() - before
+        return tell(sweep, planned, found, wish.code, how.as_json, store)
 
 
-def _train(runs: tuple[Any, ...], place: Place, exit_first: bool) -> list[RunRecord | Failure]:
-    if not runs:
-        return []
+def _train(found: Outcome, place: Place, how: How, nursery: Nursery | None) -> None:
+    """Run all that nobody else has; then see what came of the rest, and run what was left undone there."""
+    left = list(found.started)
+    while left and not place.stop():
+        taken = []
+        with display(len(left)) as shown, closing(_started(left, place, how, nursery)) as events:
+            for run, event in events:
+                if isinstance(event, Taken):
+                    taken.append(run)
+                shown.event(run, event)
+                if isinstance(event, (RunRecord, Failure)):
+                    found.ended[run.run_id] = event
+            left = list(_undone(taken, found, place, shown)) if not _broken_off(found, how) else []
+        place = replace(place, seen={run.run_id: standing(place.store, run.run_id) for run in left})
+
+
+def _started(
+    runs: Sequence[PlannedRun], place: Place, how: How, nursery: Nursery | None
+) -> Generator[tuple[PlannedRun, Any], None, None]:
+    """The events of `runs`, wherever they happen."""
+    if nursery is not None:
+        from bench.executors.process import process
+        from bench.run.apart import Home
+
+        return process(
+            runs,
+            nursery,
+            Home(place),
+            stop=place.stop,
+            stop_at_failure=how.exit_first,
+            retries=how.retries,
+            step_timeout_s=how.step_timeout_s,
+        )
+    from bench.executors.inline import inline
     from bench.run.attempt import attempt
 
-    ended: list[RunRecord | Failure] = []
-    with display(len(runs)) as shown:
-        for run, event in inline(runs, partial(attempt, place=place), stop=place.stop, stop_at_failure=exit_first):
-            shown.event(run, event)
-            if isinstance(event, (RunRecord, Failure)):
-                ended.append(event)
-    return ended
+    return inline(
+        runs,
+        lambda run, number: attempt(run, place, number),
+        stop=place.stop,
+        stop_at_failure=how.exit_first,
+        retries=how.retries,
+    )
 
 
-def _finish(
-    sweep: Sweep,
-    planned: Plan,
-    runs: tuple[Any, ...],
-    ended: list[RunRecord | Failure],
-    measured: list[CostRecord | None],
-    wish: Wish,
-    took_s: float,
-    as_json: bool,
-    store: Store,
-) -> int:
-    """Count what came of it, tell it, and choose the exit code."""
-    failed = [e for e in ended if isinstance(e, Failure) and e.state != "interrupted"]
-    ran = sum(isinstance(e, RunRecord) for e in ended)
-    counts = {
-        "ran": ran,
-        "reused": sum(run not in runs for run in planned.runs("done")),
-        "failed": len(failed),
-        "failed_earlier": sum(run not in runs for run in planned.runs("failed")),
-        "stale": sum(run not in runs for run in planned.runs("stale")),
-        "unreadable": len(planned.unreadable),
-        "left": len(runs) - ran - len(failed),
-        "costs": sum(record is not None for record in measured),
-        "costs_failed": sum(record is None for record in measured),
-    }
-    if as_json:
-        print_json({"sweep": sweep.name, **counts, "records": [e.model_dump(mode="json") for e in ended]})
-    else:
-        for failure in failed:
-            say(f"{failure.state}: {failure.name} ({failure.run_id}): {failure.reason}", sys.stderr)
-        say(_summary(counts, duration(took_s)))
-        if ran:
-            say(f"pictures and weights lie in {store.work}/runs/<id>/; `bench report` writes the tables")
-    if wish.code is not None:
-        return wish.code
-    if planned.unreadable:
-        return ExitCode.STORE
-    if failed and all(failure.state == "data" for failure in failed):
-        return ExitCode.DATA
-    return ExitCode.RUNS_FAILED if failed or counts["failed_earlier"] or counts["costs_failed"] else ExitCode.OK
+def _broken_off(found: Outcome, how: How) -> bool:
+    return found.interrupted or bool(how.exit_first and found.failed)
 
 
-def _summary(counts: dict[str, int], took: str) -> str:
-    words = {
-        "failed_earlier": "failed earlier (--rerun failed)",
-        "stale": "stale (--rerun stale)",
-        "unreadable": "unreadable",
-        "left": "left (the same command goes on)",
-        "costs": "models measured",
-        "costs_failed": "models not measured",
-    }
-    parts = [f"{counts[key]} {key}" for key in ("ran", "reused", "failed")]
-    parts += [f"{counts[key]} {word}" for key, word in words.items() if counts[key]]
-    started = any(counts[key] for key in ("ran", "failed", "left", "costs", "costs_failed"))
-    return ", ".join(parts) + (f" in {took}" if started else "; nothing was run")
+def _undone(taken: list[PlannedRun], found: Outcome, place: Place, shown: Lines) -> Generator[PlannedRun, None, None]:
+    """Wait until nobody has the `taken` runs any more; those that came to an end are told of, the others given."""
+    waiting = [run for run in taken if is_claimed(place.store.work, run.run_id)]
+    if waiting:
+        shown.say(f"waiting for {len(waiting)} runs of another sweep; Ctrl-C leaves them to it")
+    for run in taken:
+        while is_claimed(place.store.work, run.run_id) and not place.stop():
+            time.sleep(LOOK_S)
+        if place.stop():
+            return
+        came = outcome(place.store, run.run_id)
+        unchanged = standing(place.store, run.run_id) == place.seen[run.run_id]
+        if came is None or unchanged or (isinstance(came, Failure) and came.state in ("interrupted", "data")):
+            yield run
+        else:
+            found.elsewhere[run.run_id] = came
+            shown.event(run, came)

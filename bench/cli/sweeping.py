@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from bench.cli.console import print_table
-from bench.spec import ExitCode
+from bench.spec import BenchError, ExitCode
 
 if TYPE_CHECKING:
     from bench.plan import Plan
@@ -44,6 +44,26 @@ DataRoot = Annotated[
 ]
 
 
+def _executor(given: str) -> str:
+    """The executor given, or BENCH_EXECUTOR, or a process for each run."""
+    found = given or os.environ.get("BENCH_EXECUTOR") or "process"
+    if found not in ("process", "inline"):
+        key = "--executor" if given else "BENCH_EXECUTOR"
+        raise BenchError(f"unknown executor '{found}'", remedy="choose process or inline", key=key)
+    return found
+
+
+Executor = Annotated[
+    str,
+    typer.Option(
+        "--executor",
+        metavar="process|inline",
+        callback=_executor,
+        help="Each run in a process of its own, or all in this one; BENCH_EXECUTOR by default.",
+    ),
+]
+
+
 def sweep(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The sweep file (YAML).")],
     select: Select = None,
@@ -61,6 +81,14 @@ def sweep(
     ] = "chosen",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
     exit_first: Annotated[bool, typer.Option("-x", help="Stop at the first run that fails.")] = False,
+    executor: Executor = "",
+    retries: Annotated[int, typer.Option(metavar="N", min=0, help="Try a run that fails or dies N times more.")] = 0,
+    step_timeout: Annotated[
+        float, typer.Option(metavar="S", min=1, help="End a run that makes no progress for so many seconds.")
+    ] = 600.0,
+    checkpoint_every: Annotated[
+        float, typer.Option(metavar="S", min=0, help="Save the state of a run every so many seconds.")
+    ] = 120.0,
 ) -> int:
     """Train, score and measure everything a sweep file asks for; finished runs are reused."""
     from bench.plan import plan
@@ -80,23 +108,22 @@ def sweep(
             print_json({"dry_run": True, "runs": _planned(planned, runs)})
         return ExitCode.STORE if planned.unreadable else ExitCode.OK
 
-    from bench.cli.running import alone, run_planned
+    from bench.cli.running import How, run_planned
 
-    with alone(store) as wish:
-        whole = None if override else load_sweep(file) if select else wanted
-        return run_planned(
-            wanted,
-            store,
-            wish,
-            rerun=rerun,
-            whole=whole,
-            check=None if no_check else _check,
-            device=device,
-            data_root=data_root,
-            keep=keep,
-            exit_first=exit_first,
-            as_json=as_json,
-        )
+    how = How(
+        rerun=rerun,
+        device=device,
+        data_root=data_root,
+        keep=keep,
+        executor=executor,
+        step_timeout_s=step_timeout,
+        retries=retries,
+        checkpoint_s=checkpoint_every,
+        exit_first=exit_first,
+        as_json=as_json,
+    )
+    whole = None if override else load_sweep(file) if select else wanted
+    return run_planned(wanted, store, how, whole=whole, check=None if no_check else _check)
 
 
 def _check(sweep: Sweep, runs: Sequence[PlannedRun], device: str, store: Store, data_root: Path | None) -> None:

@@ -21,7 +21,9 @@ ENOUGH_STEPS = 500
 """Updates below which a network from random weights has hardly left its start, however small its source split is."""
 
 Origin = Literal["local", "reference"]
-State = Literal["finished", "demonstration", "planned", "failed", "diverged", "oom", "data", "interrupted"]
+State = Literal[
+    "finished", "demonstration", "planned", "failed", "diverged", "oom", "died", "hung", "data", "interrupted"
+]
 
 
 @dataclass(frozen=True, kw_only=True)

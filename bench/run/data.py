@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from functools import partial
 
-from bench import names
+from bench import faults, names
 from bench.cache import FileDataset, Split, read_split, stored_split
+from bench.run.events import Interrupted
 from bench.run.parts import open_dataset
 from bench.run.place import Place
 from bench.spec import Domain, RunConfig
@@ -15,8 +16,15 @@ def read(config: RunConfig, domain: str, split: str, place: Place) -> Split:
     """The split of `domain` (`dataset/domain`): of files decoded once for all runs, of drawn images once per process.
 
     Images to train on have labels of their own size, others labels as on disk: a score is one at that size.  Raises
-    BenchError for anything wrong with the data.
+    BenchError for anything wrong with the data, Interrupted when the run is to stop.
     """
+
+    def tick() -> None:
+        place.beat()
+        faults.at("loader.item")
+        if place.stop():
+            raise Interrupted("stopped while reading images")
+
     dataset = open_dataset(config, domain, split, place.data_root)
     part = names.resolve("dataset", names.dataset_of(config.dataset, Domain.parse(domain)))
     native = split in ("val", "test")
@@ -28,8 +36,8 @@ def read(config: RunConfig, domain: str, split: str, place: Place) -> Split:
             resize_px=config.resize_px,
             native_labels=native,
             workers=place.workers,
+            tick=tick,
         )
-    decode = partial(
-        read_split, dataset, resize_px=config.resize_px, native_labels=native, workers=max(1, place.workers)
-    )
+    workers = max(1, place.workers)
+    decode = partial(read_split, dataset, resize_px=config.resize_px, native_labels=native, workers=workers, tick=tick)
     return place.cache.get((repr(part), domain, split, config.resize_px, str(place.data_root)), decode)

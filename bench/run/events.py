@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import datetime
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
 
 from bench.spec import Failure, RunRecord
-from bench.train import Progress
+
+if TYPE_CHECKING:
+    from bench.train import Progress
 
 
 class Interrupted(Exception):
@@ -25,7 +28,22 @@ class Phase:
     steps: int | None = None
 
 
-Event = Phase | Progress | RunRecord | Failure
+@dataclass(frozen=True)
+class Taken:
+    """The run is left out: another sweep has it now or, with `done`, has done with it since this one was planned."""
+
+    done: bool
+
+
+@dataclass(frozen=True)
+class Reached:
+    """A report of the loop, as it comes from another process: the fields that a display needs."""
+
+    step: int
+    losses: dict[str, tuple[float, ...]]
+
+
+Event: TypeAlias = "Phase | Progress | Reached | Taken | RunRecord | Failure"
 
 
 def utc_now() -> str:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from bench.run.standing import Standing
 from bench.spec import BenchError, ExitCode
 from bench.store import Store
 
@@ -29,7 +30,12 @@ def _new_cache() -> Cache:
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where runs happen; nothing here may change a number.  `stop()` turns true when the run should save and end."""
+    """Where runs happen; nothing here may change a number.
+
+    `stop()` turns true when the run should save and end; `beat()` is called where a run makes progress, and
+    `explain(fault)` with an exception that ends one.  `seen` says how each run stood when the sweep was
+    planned: one that stands otherwise once it is claimed was somebody else's.
+    """
 
     store: Store
     sweep: str
@@ -40,6 +46,9 @@ class Place:
     workers: int = field(default_factory=lambda: min(8, os.cpu_count() or 1))
     cache: Cache = field(default_factory=_new_cache)
     stop: Callable[[], bool] = lambda: False
+    beat: Callable[[], None] = lambda: None
+    explain: Callable[[BaseException], None] = lambda fault: None
+    seen: Mapping[str, Standing] = field(default_factory=dict)
 
 
 def pick_device(wanted: str) -> str:

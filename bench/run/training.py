@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 import warnings
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 
-from bench import checkpoint, machine, names
+from bench import faults, machine, names
 from bench.batches import Timed, scoring_batches, steps_per_epoch, training_batches
 from bench.cache import Split, resident
 from bench.evaluate.counting import evaluate, predict
@@ -22,8 +21,10 @@ from bench.run.events import Diverged, Event, Interrupted, Phase, utc_now
 from bench.run.memory import peak_memory, reset_peak_memory
 from bench.run.parts import build_parts, splits_of
 from bench.run.place import Place
+from bench.run.states import States
 from bench.scores import miou
-from bench.spec import Counts, Domain, Evaluation, PlannedRun, RunRecord, canonical_json
+from bench.spec import Counts, Domain, Evaluation, PlannedRun, RunRecord
+from bench.store import Lease
 from bench.train import Progress, train
 
 SCORING_BATCH = 8
@@ -33,8 +34,8 @@ SCORING_BATCH = 8
 class Run:
     """One run under way: its parts, its data, its journal."""
 
-    def __init__(self, planned: PlannedRun, place: Place) -> None:
-        self.planned, self.config, self.place = planned, planned.config, place
+    def __init__(self, planned: PlannedRun, place: Place, lease: Lease) -> None:
+        self.planned, self.config, self.place, self.lease = planned, planned.config, place, lease
         self.device = torch.device(place.device)
         self.folder = place.store.run_folder(planned.run_id)
         self.info = names.dataset_info(self.config.dataset)
@@ -56,19 +57,24 @@ class Run:
             tests = {domain: self.split("test", domain) for domain in self.config.evaluate_on}
             along = {domain: self.split("val", domain) for domain in splits_of(self.config)["val"]}
             self.parts = build_parts(self.config, self.device)
-        self.per_epoch = steps_per_epoch(len(source), self.config.batch_size)
-        self.steps = self.config.steps or (self.config.epochs or 0) * self.per_epoch
-        start = self.resume()
+        self.steps = self.config.steps or (self.config.epochs or 0) * steps_per_epoch(
+            len(source), self.config.batch_size
+        )
+        self.states = States(
+            self.planned, self.place, self.lease, self.parts, self.journal, self.info, dict(self.digests)
+        )
+        start = self.states.resume()
         yield Phase(f"going on after step {start}" if start else "training", self.steps)
         yield from self.train(source, along, start)
         yield Phase("scoring", self.steps)
-        chosen = self.choose()
+        chosen = self.states.choose(self.steps)
         with self.journal.timed("evaluate"):
-            per_image = {domain: self.score(split) for domain, split in tests.items()}
+            per_image = {domain: self.score(split, self.steps) for domain, split in tests.items()}
         self.draw(tests)
         record = self.record(chosen, len(source), per_image)
-        self.place.store.add_run(record, {domain: counts.numpy() for domain, counts in per_image.items()})
-        self.tidy()
+        images = {domain: counts.numpy() for domain, counts in per_image.items()}
+        self.place.store.add_run(record, images, self.lease)
+        self.states.tidy()
         yield record
 
     # -------------------------------------------------------------- data
@@ -103,6 +109,14 @@ class Run:
         def lr_factor(step: int) -> float:
             return parts.shape(min(step / schedule_steps, 1.0))
 
+        def pause(step: int) -> bool:
+            self.place.beat()
+            if faults.at("train.step") == "nan":
+                next(parts.model.parameters()).data.fill_(float("nan"))
+            return step % look == 0 or (every > 0 and step % every == 0) or self.place.stop()
+
+        if start and self.owes(along, start):
+            self.evaluate_along(along, start)
         loop = train(
             parts.model,
             parts.method,
@@ -110,7 +124,7 @@ class Run:
             batches,
             steps=self.steps,
             lr_factor=lr_factor,
-            pause=lambda step: step % look == 0 or (every > 0 and step % every == 0) or self.place.stop(),
+            pause=pause,
             device=self.device,
             scaler=parts.scaler,
             start=start,
@@ -126,96 +140,44 @@ class Run:
             done = progress.step
             if bad is not None:
                 raise Diverged(f"loss is not finite at step {bad}; no update was made from there on")
-            if along and (done % every == 0 or done == self.steps):
+            if self.owes(along, done):
                 self.evaluate_along(along, done)
             yield progress
             if self.place.stop():
-                self.save(done)
-                raise Interrupted(f"stopped after step {done} of {self.steps}; state saved")
+                self.interrupt(done)
             if time.monotonic() - saved > self.place.checkpoint_s and done < self.steps:
-                self.save(done)
+                self.states.save(done)
                 saved = time.monotonic()
+
+    def interrupt(self, done: int) -> NoReturn:
+        """Save the state after `done` updates and end."""
+        self.states.save(done)
+        raise Interrupted(f"stopped after step {done} of {self.steps}; state saved")
+
+    def owes(self, along: dict[str, Split], step: int) -> bool:
+        """Whether scores along the way are due after `step` updates and not taken yet."""
+        due = step % self.config.evaluate_every == 0 or step == self.steps if along else False
+        return due and not any(evaluation.step == step for evaluation in self.journal.evaluations)
 
     def evaluate_along(self, along: dict[str, Split], step: int) -> None:
         """Score the splits that are for looking, keep the counts, and keep the weights if they are the best so far."""
         with self.journal.timed("evaluate"):
-            counts = {domain: _plain(self.score(split).sum(0)) for domain, split in along.items()}
+            counts = {domain: _plain(self.score(split, step).sum(0)) for domain, split in along.items()}
         self.journal.evaluations.append(Evaluation(step=step, split="val", confusion=counts))
         if self.config.choose == "source_val" and self.journal.better(miou(counts[self.config.source]), step):
-            state = {"model": self.parts.model.state_dict(), "step": step}
-            checkpoint.save(self.folder / "best.pt", state, run_id=self.planned.run_id, step=step)
+            self.states.keep_best(step)
 
-    def score(self, split: Split) -> torch.Tensor:
-        """Per-image confusion counts (N, K, K) of the model as it is."""
-        batches = scoring_batches(split, batch_size=SCORING_BATCH, device=self.device)
-        return evaluate(self.parts.model, batches, self.info.num_classes, self.scoring)
+    def score(self, split: Split, done: int) -> torch.Tensor:
+        """Per-image confusion counts (N, K, K) of the model as it is after `done` updates."""
 
-    # -------------------------------------------------------------- state on disk
+        def watched() -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+            for batch in scoring_batches(split, batch_size=SCORING_BATCH, device=self.device):
+                self.place.beat()
+                if self.place.stop():
+                    self.interrupt(done)
+                yield batch
 
-    def save(self, step: int) -> None:
-        state = {
-            "step": step,
-            "model": self.parts.model.state_dict(),
-            "optimizers": [o.state_dict() for o in self.parts.optimizers],
-            "method": self.parts.method.state_dict(),
-            "scaler": self.parts.scaler.state_dict() if self.parts.scaler else {},
-            "journal": self.journal.state(),
-            "made_with": self.made_with(),
-        }
-        checkpoint.save_step(self.folder, state, run_id=self.planned.run_id, step=step)
-
-    def made_with(self) -> dict[str, str]:
-        """All that a step depends on beside the state: half a run made with one and half with another has no record."""
-        config = hashlib.sha256(canonical_json(self.config.model_dump(mode="json"))).hexdigest()
-        surroundings = {
-            "configuration": config,
-            "device": machine.device_label(self.place.device, torch.get_num_threads()),
-            "torch": str(torch.__version__),
-        }
-        return {**surroundings, **{f"images of {place}": digest for place, digest in sorted(self.digests.items())}}
-
-    def resume(self) -> int:
-        """Take up the newest checkpoint, if there is one; returns the number of updates already made.
-
-        One that was made with other data, another configuration, device or torch is left alone, with a warning.
-        """
-        state = checkpoint.newest(self.folder, run_id=self.planned.run_id)
-        if state is None:
-            return 0
-        now = self.made_with()
-        if changed := [key for key, value in now.items() if state["made_with"].get(key) != value]:
-            warnings.warn(
-                f"{self.planned.name} starts anew: {', '.join(changed)} changed since it stopped", stacklevel=2
-            )
-            return 0
-        self.parts.model.load_state_dict(state["model"])
-        for optimizer, saved in zip(self.parts.optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(saved)
-        self.parts.method.load_state_dict(state["method"])
-        if self.parts.scaler:
-            self.parts.scaler.load_state_dict(state["scaler"])
-        self.journal.restore(state["journal"], state["step"])
-        return int(state["step"])
-
-    def choose(self) -> int:
-        """Put the chosen weights into the model, keep them on disk unless asked not to; returns their step."""
-        step = self.steps
-        if self.config.choose == "source_val" and self.journal.best is not None:
-            best = checkpoint.load(self.folder / "best.pt", run_id=self.planned.run_id)
-            self.parts.model.load_state_dict(best["model"])
-            step = int(best["step"])
-        if self.place.keep != "none":
-            state = {"model": self.parts.model.state_dict(), "step": step}
-            checkpoint.save(self.folder / "chosen.pt", state, run_id=self.planned.run_id, step=step)
-        return step
-
-    def tidy(self) -> None:
-        """Once the record is stored, no checkpoint is left that a rerun could go on from."""
-        for path in (*self.folder.glob("step-*.pt"), *self.folder.glob("best.pt")):
-            if self.place.keep == "all":
-                path.replace(self.folder / f"kept-{path.name}")
-            else:
-                path.unlink()
+        return evaluate(self.parts.model, watched(), self.info.num_classes, self.scoring)
 
     # -------------------------------------------------------------- what is left behind
 

@@ -76,9 +76,10 @@ class RunRecord(Frozen):
 
 
 class Failure(Frozen):
-    """One attempt that did not finish: `state` is a word for the table, `reason` one line.
+    """A run that did not finish, after `tries` of a sweep: `state` is a word for the table, `reason` one line.
 
-    After `data` (missing or wrong) and `interrupted` the next sweep tries again by itself.
+    After `data` (missing or wrong) and `interrupted` the next sweep tries again by itself.  `died` is a process that
+    ended without a word, `hung` one that made no progress and was ended.
     """
 
     kind: Literal["failure"] = "failure"
@@ -86,8 +87,9 @@ class Failure(Frozen):
     name: str
     sweep: str
     config: RunConfig
-    state: Literal["failed", "diverged", "oom", "data", "interrupted"]
+    state: Literal["failed", "diverged", "oom", "data", "interrupted", "died", "hung"]
     reason: str
+    tries: int = 1
     device: str
     finished_utc: str
 

@@ -1,0 +1,104 @@
+"""A run in another process: what it is asked, what it tells, and what is noted when it is gone.  No torch at import.
+
+A request and each event are a line of JSON; what was made of a run lies in the store, or comes as the record's JSON.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench import machine
+from bench.run.events import Phase, Reached, Taken
+from bench.run.place import Place
+from bench.run.standing import note, outcome, standing
+from bench.spec import BenchError, ExitCode, Failure, PlannedRun, RunRecord
+from bench.store import Store
+
+if TYPE_CHECKING:
+    from bench.executors.child import Loss
+
+WORK = "bench.run.child:work"
+LOADS = ("bench.run.attempt", "bench.run.child")
+"""What a nursery lets its children do, and what it loads for them."""
+
+
+@dataclass
+class Home:
+    """The sweep's side: `place` is where its runs happen."""
+
+    place: Place
+    device: str = ""
+    before: dict[str, Any] = field(default_factory=dict)
+
+    def request(self, run: PlannedRun, number: int) -> bytes:
+        """What the child is to do, as JSON."""
+        place, seen = self.place, self.place.seen.get(run.run_id)
+        self.before[run.run_id] = standing(place.store, run.run_id)
+        asked = {
+            "run": run.model_dump(mode="json"),
+            "number": number,
+            "results": str(place.store.root),
+            "sweep": place.sweep,
+            "device": place.device,
+            "data_root": None if place.data_root is None else str(place.data_root),
+            "keep": place.keep,
+            "checkpoint_s": place.checkpoint_s,
+            "workers": place.workers,
+            "seen": seen,
+        }
+        return json.dumps(asked).encode()
+
+    def read(self, told: dict[str, Any]) -> Any:
+        """The event of a line, None where there is nothing to show.  Raises the BenchError that a child told of."""
+        match told.pop("kind", None):
+            case "phase":
+                return Phase(**told)
+            case "reached":
+                return Reached(told["step"], {name: tuple(values) for name, values in told["losses"].items()})
+            case "taken":
+                return Taken(**told)
+            case "run":
+                return RunRecord.model_validate({"kind": "run", **told})
+            case "failure":
+                return Failure.model_validate({"kind": "failure", **told})
+            case "warning":
+                warnings.warn(told["text"], stacklevel=2)
+            case "device":
+                self.device = told["label"]
+            case "fault":
+                raise BenchError(told.pop("problem"), code=ExitCode(told.pop("code")), **told)
+        return None
+
+    def log_file(self, run: PlannedRun) -> Path:
+        """Where what the child prints is kept."""
+        return self.place.store.run_folder(run.run_id) / "log.txt"
+
+    def lost(self, run: PlannedRun, number: int, loss: Loss) -> RunRecord | Failure:
+        """What a run that is gone had stored before, else a stored note of its loss."""
+        store, place = self.place.store, self.place
+        if standing(store, run.run_id) != self.before[run.run_id]:
+            with contextlib.suppress(BenchError, ValueError):
+                if found := outcome(store, run.run_id):
+                    return found
+        reason = loss.reason
+        if loss.state == "oom":
+            reason += f"; batch {run.config.batch_size}, crop {run.config.crop_px}"
+        label = self.device or (machine.device_label(place.device) if place.device == "cpu" else place.device)
+        return note(run, place, loss.state, f"{reason}; see {self.log_file(run).name}", number, label)
+
+
+def place_of(asked: dict[str, Any], **words: Any) -> Place:
+    """The place that a request speaks of, in the process that got it."""
+    run_id, seen = asked["run"]["run_id"], asked["seen"]
+    return Place(
+        store=Store(Path(asked["results"])),
+        data_root=None if asked["data_root"] is None else Path(asked["data_root"]),
+        seen={} if seen is None else {run_id: (seen[0], seen[1])},
+        **{key: asked[key] for key in ("sweep", "device", "keep", "checkpoint_s", "workers")},
+        **words,
+    )

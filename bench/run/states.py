@@ -1,0 +1,153 @@
+"""A run under way <-> its checkpoints: saved, taken up again, chosen from, tidied away."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bench import checkpoint, machine
+from bench.journal import Journal
+from bench.run.parts import Parts
+from bench.run.place import Place
+from bench.spec import DatasetInfo, PlannedRun, canonical_json
+from bench.store import Lease
+
+
+class States:
+    """What of a run outlives its process; `digests` are those of the images it reads."""
+
+    def __init__(
+        self,
+        planned: PlannedRun,
+        place: Place,
+        lease: Lease,
+        parts: Parts,
+        journal: Journal,
+        info: DatasetInfo,
+        digests: dict[str, str],
+    ) -> None:
+        self.planned, self.place, self.lease = planned, place, lease
+        self.parts, self.journal = parts, journal
+        self.folder: Path = place.store.run_folder(planned.run_id)
+        self.records = place.store.attempts(planned.run_id)
+        self.surroundings = _surroundings(planned, place, info, digests)
+        self.bests: list[int | None] = []
+
+    def save(self, step: int) -> None:
+        """Save everything after `step` updates; best weights that no checkpoint speaks of any more are dropped."""
+        state = {
+            "step": step,
+            "model": self.parts.model.state_dict(),
+            "optimizers": [o.state_dict() for o in self.parts.optimizers],
+            "method": self.parts.method.state_dict(),
+            "scaler": self.parts.scaler.state_dict() if self.parts.scaler else {},
+            "journal": self.journal.state(),
+            "made_with": self.surroundings,
+            "records": self.records,
+            "draws": _generators(self.parts),
+        }
+        self.lease.check()
+        checkpoint.save_step(self.folder, state, run_id=self.planned.run_id, step=step)
+        self.bests = [*self.bests, self._best()][-checkpoint.KEEP :]
+        self._drop_bests()
+
+    def resume(self) -> int:
+        """Take up the newest checkpoint that is this run's own; returns the number of updates already made.
+
+        One that was made with other data, another configuration, device or torch is left alone, with a warning; what a
+        finished run has left, without.
+        """
+        own = self.parts.model.state_dict()
+        state = checkpoint.newest(
+            self.folder, run_id=self.planned.run_id, refuse=lambda state: checkpoint.misfit(state.get("model"), own)
+        )
+        if state is None or state["records"] != self.records:
+            return 0
+        changed = [key for key, value in self.surroundings.items() if state["made_with"].get(key) != value]
+        if changed:
+            problem = f"{self.planned.name} starts anew: {', '.join(changed)} changed since it stopped"
+            warnings.warn(problem, stacklevel=2)
+            return 0
+        self.parts.model.load_state_dict(state["model"])
+        for optimizer, saved in zip(self.parts.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
+        self.parts.method.load_state_dict(state["method"])
+        if self.parts.scaler:
+            self.parts.scaler.load_state_dict(state["scaler"])
+        _restore_generators(state["draws"], self.parts)
+        self.journal.restore(state["journal"], state["step"])
+        self.bests = [self._best()]
+        return int(state["step"])
+
+    def keep_best(self, step: int) -> None:
+        """Save the weights as they are as the best so far; those that a checkpoint speaks of stay as well."""
+        self._save_weights(checkpoint.best_file(self.folder, step), step)
+        self._drop_bests()
+
+    def choose(self, steps: int) -> int:
+        """Put the chosen weights into the model, keep them on disk unless asked not to; returns their step."""
+        step, best = steps, self._best()
+        if self.planned.config.choose == "source_val" and best is not None:
+            state = checkpoint.load(checkpoint.best_file(self.folder, best), run_id=self.planned.run_id)
+            self.parts.model.load_state_dict(state["model"])
+            step = best
+        if self.place.keep != "none":
+            self._save_weights(self.folder / "chosen.pt", step)
+        return step
+
+    def tidy(self) -> None:
+        """Once the record is stored, no checkpoint is left that a rerun could go on from."""
+        self.bests = []
+        self._drop_bests()
+        for path in self.folder.glob("refused-*.pt"):
+            path.unlink()
+        for path in (*self.folder.glob("step-*.pt"), *self.folder.glob("best-*.pt")):
+            if self.place.keep == "all":
+                path.replace(self.folder / f"kept-{path.name}")
+            else:
+                path.unlink()
+
+    def _best(self) -> int | None:
+        return None if self.journal.best is None else self.journal.best[1]
+
+    def _drop_bests(self) -> None:
+        kept = {checkpoint.best_file(self.folder, best) for best in (*self.bests, self._best()) if best is not None}
+        for path in set(self.folder.glob("best-*.pt")) - kept:
+            path.unlink()
+
+    def _save_weights(self, path: Path, step: int) -> None:
+        state = {"model": self.parts.model.state_dict(), "step": step}
+        self.lease.check()
+        checkpoint.save(path, state, run_id=self.planned.run_id, step=step)
+
+
+def _generators(parts: Parts) -> dict[str, torch.Tensor]:
+    """Where the generators stand that a network draws from by itself, as for dropout; ours begin anew at each step."""
+    device = next(parts.model.parameters()).device
+    cuda = {"cuda": torch.cuda.get_rng_state(device)} if device.type == "cuda" else {}
+    return {"cpu": torch.get_rng_state(), **cuda}
+
+
+def _restore_generators(draws: dict[str, torch.Tensor], parts: Parts) -> None:
+    torch.set_rng_state(draws["cpu"])
+    if "cuda" in draws:
+        torch.cuda.set_rng_state(draws["cuda"], next(parts.model.parameters()).device)
+
+
+def _surroundings(planned: PlannedRun, place: Place, info: DatasetInfo, digests: dict[str, str]) -> dict[str, str]:
+    """All that a step depends on beside the state: half a run made with one and half with another has no record."""
+
+    def digest(plain: Any) -> str:
+        return hashlib.sha256(canonical_json(plain)).hexdigest()
+
+    return {
+        "configuration": digest(planned.config.model_dump(mode="json")),
+        "classes": digest(list(info.class_names)),
+        "device": machine.device_label(place.device, torch.get_num_threads()),
+        "torch": str(torch.__version__),
+        **{f"images of {where}": found for where, found in sorted(digests.items())},
+    }
