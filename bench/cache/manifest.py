@@ -115,15 +115,15 @@ class Files:
 
     def stamps(self, index: int) -> list[list[JSON]]:
         """The files of one sample as they are now; raises BenchError (DATA) for one that is gone."""
-        return [self._stamp(path) for path in self.paths[index]]
-
-    def _stamp(self, path: str) -> list[JSON]:
+        below, states = self._below, []
         try:
-            stat = os.stat(path)
+            for path in self.paths[index]:
+                stat = os.stat(path)
+                states.append([path[below:], stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns])
         except OSError as error:
             problem = f"cannot be read ({error.strerror})"
             raise BenchError(problem, remedy="restore the file", file=path, code=ExitCode.DATA) from error
-        return [path[self._below :], stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
+        return states
 
 
 def settled(stamps: list[list[JSON]]) -> list[list[JSON]]:

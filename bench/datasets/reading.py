@@ -81,7 +81,7 @@ def read_mask(
 
 def to_labels(values: np.ndarray, table: np.ndarray, path: Path, remedy: str = "") -> np.ndarray:
     """Values on disk -> labels by `table`; raises BenchError naming the file `path` and a value that has no label."""
-    labels: np.ndarray = table[values]
+    labels: np.ndarray = table.take(values)  # half the time of an index
     unknown = labels == _UNKNOWN
     if unknown.any():
         worst = int(values[unknown][0])
