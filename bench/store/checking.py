@@ -18,7 +18,7 @@ from bench.store.durable import is_stale
 from bench.store.files import NewerSchema, parse
 from bench.store.folder import Store
 from bench.store.leases import claimed
-from bench.store.reading import Measured
+from bench.store.reading import Measured, entries
 
 RUN = re.compile(r"(r-[0-9a-f]{16})(?:\.a([2-9]|[1-9][0-9]+))?\.json")
 IMAGES = re.compile(r"(r-[0-9a-f]{16})(?:\.a(?:[2-9]|[1-9][0-9]+))?\.images\.npz")
@@ -77,8 +77,8 @@ def files_in(store: Store) -> int:
 
 
 def _files(folder: Path) -> list[Path]:
-    """What lies in `folder`, folders of ours aside, by name."""
-    return sorted(folder.iterdir()) if folder.is_dir() else []
+    """What lies in `folder`, by name."""
+    return sorted(folder / one.name for one in entries(folder))
 
 
 def _folders(folder: Path, found: list[Finding]) -> Iterator[Path]:

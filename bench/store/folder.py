@@ -29,7 +29,7 @@ from bench.store.durable import commit, refuse_links, replace
 from bench.store.files import canonical, digest, dump, layout, parse
 from bench.store.leases import Lease, claim
 from bench.store.memory import Memory, mark, settled
-from bench.store.reading import Measured, Stored, read_each, read_stored
+from bench.store.reading import Measured, Stored, entries, read_each, read_stored
 
 if TYPE_CHECKING:
     import numpy as np
@@ -98,7 +98,8 @@ class Store:
         if lease is not None:
             lease.check()
         commit(path, dump(record))
-        (self.run_folder(record.run_id) / "failure.json").unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # a note beside a record is not looked at
+            (self.run_folder(record.run_id) / "failure.json").unlink()
         return path
 
     def add_cost(self, record: CostRecord, slug: str) -> Path:
@@ -111,7 +112,7 @@ class Store:
     def add_latency(self, record: LatencyRecord, slug: str, samples: Mapping[str, np.ndarray]) -> Path:
         """Store one process's timings under the folder of its device, its raw readings beside it."""
         readings = _packed(samples)
-        path = refuse_links(self.root, self._cost_file(record, slug, readings))
+        path = refuse_links(self.root, self._cost_file(record, slug, dump(record) + readings))
         commit(path.with_suffix(".samples.npz"), readings)
         named = {"samples_file": path.stem + ".samples.npz", "samples_sha256": hashlib.sha256(readings).hexdigest()}
         commit(path, dump(record.model_copy(update=named)))
@@ -219,13 +220,12 @@ class Store:
     def _numbers(self, run_ids: Collection[str]) -> dict[str, tuple[int, os.DirEntry[str]]]:
         """run id -> its last attempt and the file of it."""
         newest: dict[str, tuple[int, os.DirEntry[str]]] = {}
-        with contextlib.suppress(FileNotFoundError):
-            for item in os.scandir(self.root / "runs"):
-                stem, dot, attempt = item.name.removesuffix(".json").partition(".a")
-                if item.name.endswith(".json") and stem in run_ids:
-                    number = int(attempt) if dot and attempt.isdigit() else 1
-                    if stem not in newest or number > newest[stem][0]:
-                        newest[stem] = number, item
+        for item in entries(self.root / "runs"):
+            stem, dot, attempt = item.name.removesuffix(".json").partition(".a")
+            if item.name.endswith(".json") and stem in run_ids:
+                number = int(attempt) if dot and attempt.isdigit() else 1
+                if stem not in newest or number > newest[stem][0]:
+                    newest[stem] = number, item
         return newest
 
 

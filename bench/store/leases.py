@@ -46,7 +46,11 @@ class Lease:
 
         That can happen only where `.bench/` was removed or its file system does not lock.
         """
-        if self._handle < 0 or not self._is_mine():
+        try:
+            mine = self._handle >= 0 and self._is_mine()
+        except OSError as error:
+            raise _unusable(self.path, error) from None
+        if not mine:
             problem = "the run was claimed by another process, and what this one made of it is not stored"
             remedy = "keep .bench/ while a sweep runs, on a file system that locks"
             raise BenchError(problem, remedy=remedy, file=self.path, code=ExitCode.STORE)
@@ -54,8 +58,10 @@ class Lease:
     def _is_mine(self) -> bool:
         try:
             os.lockf(self._handle, os.F_TLOCK, 0)  # a lock that was lost is taken again, unless somebody has it
-        except OSError:
-            return False
+        except OSError as error:
+            if error.errno in BUSY:
+                return False
+            raise
         if os.pread(self._handle, 200, 0) != self._note:
             return False
         try:
@@ -89,21 +95,17 @@ def claim(work: Path, run_id: str) -> Lease | None:
     with _guard:
         if _mine.get(path) == os.getpid():
             return None
+        handle = None
         try:
             make_folders(path.parent)
             handle = _locked(path)
-        except OSError as error:
-            remedy = "check the folder; it must lie on a file system that locks"
-            problem = f"cannot be claimed ({error.strerror})"
-            raise BenchError(problem, remedy=remedy, file=path, code=ExitCode.ENVIRONMENT) from None
-        if handle is None:
-            return None
-        try:
+            if handle is None:
+                return None
             lease = Lease(run_id, path, handle)
         except OSError as error:
-            os.close(handle)
-            problem, remedy = f"cannot be written ({error.strerror})", "free some space and start again"
-            raise BenchError(problem, remedy=remedy, file=path, code=ExitCode.ENVIRONMENT) from None
+            if handle is not None:
+                os.close(handle)
+            raise _unusable(path, error) from None
         _mine[path] = os.getpid()
     faults.at("claim.taken")
     return lease
@@ -133,6 +135,11 @@ def claimed(work: Path) -> frozenset[str]:
     with contextlib.suppress(FileNotFoundError):
         return frozenset(name for name in os.listdir(work / "claims") if is_claimed(work, name))
     return frozenset()
+
+
+def _unusable(path: Path, error: OSError) -> BenchError:
+    remedy = "free some space, or put .bench/ on a file system that locks"
+    return BenchError(f"cannot be claimed ({error.strerror})", remedy=remedy, file=path, code=ExitCode.ENVIRONMENT)
 
 
 def _file(work: Path, run_id: str) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,9 +31,26 @@ Measured = Annotated[CostRecord | LatencyRecord, Field(discriminator="kind")]
 """What lies side by side in the folder of a device."""
 
 
+def entries(folder: Path) -> list[os.DirEntry[str]]:
+    """What lies in `folder`; nothing if it is not there.  Raises BenchError (code STORE) if that cannot be told."""
+    try:
+        with os.scandir(folder) as found:
+            return list(found)
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        problem = f"cannot be looked into ({error.strerror})"
+        raise BenchError(problem, remedy="check the folder", file=folder, code=ExitCode.STORE) from None
+
+
 def read_each(kind: Any, folder: Path, pattern: str, problems: list[BenchError]) -> Iterator[tuple[Path, Any]]:
     """(path, value) of each file that holds a `kind`; the others are told of in `problems`."""
     validate = TypeAdapter(kind).validate_python
+    try:
+        entries(folder)  # `glob` takes a folder that may not be read for an empty one
+    except BenchError as error:
+        problems.append(error)
+        return
     for path in sorted(folder.glob(pattern)):
         try:
             yield path, validate(parse(path))

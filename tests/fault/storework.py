@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import os
+from os import write as tell  # as it was before a test replaced it
 from pathlib import Path
 
 import numpy as np
@@ -79,7 +79,7 @@ def failure(number: int) -> Failure:
 
 def acknowledge(handle: int, number: int) -> None:
     """Tell, beside the store and past every buffer, that run `number` is saved."""
-    os.write(handle, f"{number}\n".encode())
+    tell(handle, f"{number}\n".encode())
 
 
 def acknowledged(file: Path) -> list[int]:
