@@ -6,7 +6,7 @@ import contextlib
 import os
 import re
 import statistics
-from collections.abc import Iterator
+from typing import Self
 
 from bench.machine.host import read_text
 from bench.machine.nvml import Asked, Questions, asking, throttle_bits, throttle_words, uuid_of
@@ -26,11 +26,25 @@ ENERGY: Questions = {"energy_mj": lambda nvml, card: int(nvml.nvmlDeviceGetTotal
 POWER: Questions = {"power_w": QUESTIONS["power_w"]}
 
 
-class CardWatch:
-    """A card, for as long as the driver's library is open.  A reading describes the last second, not a moment."""
+class Watch:
+    """Use it in a `with`, so that the driver's library is left at the end."""
 
-    def __init__(self, ask: Asked) -> None:
-        self._ask = ask
+    def __init__(self) -> None:
+        self._open = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._open.close()
+
+
+class CardWatch(Watch):
+    """A card at "cuda" or "cuda:<n>".  A reading describes the last second, not a moment."""
+
+    def __init__(self, device: str) -> None:
+        super().__init__()
+        self._ask: Asked = self._open.enter_context(asking(uuid_of(device)))
 
     def read(self) -> dict[str, JSON]:
         """Clocks, temperature, power, throttle reasons (bits and words), utilisation in %, processes; null: untold."""
@@ -48,7 +62,7 @@ class CardWatch:
         return self._ask(POWER)[0]["power_w"]  # type: ignore[no-any-return]
 
 
-class HostWatch:
+class HostWatch(Watch):
     """The host's processor; its energy is told to administrators only."""
 
     def read(self) -> dict[str, JSON]:
@@ -72,11 +86,6 @@ def _clock(cpu: int) -> str:
     return read_text(f"/sys/devices/system/cpu/cpu{cpu}/cpufreq/scaling_cur_freq")
 
 
-@contextlib.contextmanager
-def watch(device: str) -> Iterator[CardWatch | HostWatch]:
-    """Watch "cpu", "cuda" or "cuda:<n>" while a session runs: give what this yields to `measure_session`."""
-    if not device.startswith("cuda"):
-        yield HostWatch()
-        return
-    with asking(uuid_of(device)) as ask:
-        yield CardWatch(ask)
+def watch(device: str) -> CardWatch | HostWatch:
+    """What watches "cpu", "cuda" or "cuda:<n>" while a session runs: give it to `measure_session`."""
+    return CardWatch(device) if device.startswith("cuda") else HostWatch()
