@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+import gc
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import pytest
 from torch import nn
 
 from bench.cost.session import Session, measure_session
@@ -13,6 +15,15 @@ from bench.cost.stopping import CPU_LIMITS, GPU_LIMITS
 from bench.spec import Component, Timing, Workload
 
 from .fake_cuda import MEGAHERTZ, FakeCuda, FakeHost, FakeNet, FakeWatch
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick_collections() -> Iterator[None]:
+    """A session collects garbage before it starts; what lies here already (torch) need not be searched every time."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
 
 DEEPLAB_MACS = 184_519_925_760
 SHORT = dataclasses.replace(GPU_LIMITS, min_kept_s=1.5, cap_s=12.0)
