@@ -221,7 +221,6 @@ def test_the_sweeps_of_real_data_train_on_trees_in_the_official_layout(
         assert all(0 < pixels <= 2 * 6 * 8 for pixels in scored.values())  # at the size the labels have on disk
 
 
-
 def test_a_dry_run_prints_the_plan_and_touches_nothing(bench: Bench, folder: Path) -> None:
     before = digest(folder)
     code, out, err = bench(*SWEEP, "--dry-run")

@@ -17,7 +17,7 @@ from bench.cli.stopping import Wish, alone, undisturbed
 from bench.cli.telling import Outcome, tell
 from bench.executors.process import Nursery
 from bench.plan import Rerun, costs_left, plan
-from bench.run.apart import LOADS, WORK
+from bench.run.apart import WORK, loads
 from bench.run.events import Taken
 from bench.run.place import Keep, Place, pick_device
 from bench.run.standing import outcome, standing
@@ -62,7 +62,7 @@ def run_planned(sweep: Sweep, store: Store, how: How, *, whole: Sweep | None, ch
             say(f"bench: error: {problem}", sys.stderr)
         nursery = None
         if runs and how.executor == "process":
-            nursery = opened.enter_context(Nursery(WORK, *LOADS))
+            nursery = opened.enter_context(Nursery(WORK, *loads(run.config for run in runs)))
             nursery.start()  # it loads torch while this process checks
         if runs and check:
             check(sweep, runs, at, store, how.data_root)

@@ -47,6 +47,7 @@ class Child:
         self.log, self.files = log, {"events": events, "printed": printed, "fate": fate}
         self.pid: int | None = None
         self.loss: Loss | None = None
+        self.abandoned = False
         self._code: int | str | None = None
         self._rest = {"events": b"", "fate": b""}
         self._waiting, self._kills = selectors.DefaultSelector(), _oom_kills()
@@ -119,7 +120,7 @@ class Child:
                     self.pid = told.get("pid", self.pid)
                     self._code = told.get("code", told.get("fault", self._code))
         if name == "fate" and not part and self._code is None:
-            self._code = "the process that starts runs has ended"
+            self._code, self.abandoned = "the process that starts runs has ended", True
 
     # -------------------------------------------------------------- ending
 

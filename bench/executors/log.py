@@ -65,5 +65,5 @@ def where(printed: str) -> str:
     stacks = re.split(r"^(?=(?:Current thread|Thread) 0x)", printed, flags=re.MULTILINE)[1:]
     main = [s for s in stacks if s.startswith("Current")] or stacks[-1:]
     frames = [(file, line, name) for file, line, name in _FRAME.findall(main[0])] if main else []
-    ours = [frame for frame in frames if "nursery" not in frame[0]]
+    ours = [frame for frame in frames if Path(frame[0]).name not in ("nursery.py", "<frozen runpy>")]
     return " < ".join(f"{name} ({Path(file).name}:{line})" for file, line, name in ours[:5])

@@ -52,7 +52,7 @@ def main(words: list[str]) -> None:
             for key, _ in waiting.select():
                 if key.fd == woken:
                     os.read(woken, 4096)
-                elif not _born(parent, words[0], children, (woken, wake)):
+                elif not _born(parent, words[0], children, waiting, (woken, wake)):
                     for pid in children:
                         kill_group(pid)
                     return
@@ -66,7 +66,9 @@ def kill_group(pid: int) -> None:
             kill(pid, signal.SIGKILL)
 
 
-def _born(parent: socket.socket, work: str, children: dict[int, int], own: tuple[int, int]) -> bool:
+def _born(
+    parent: socket.socket, work: str, children: dict[int, int], waiting: selectors.BaseSelector, own: tuple[int, int]
+) -> bool:
     """One child more, if a byte asks for it; false when there is nobody left to ask."""
     try:
         byte, files, _, _ = socket.recv_fds(parent, 1, 4)
@@ -83,6 +85,7 @@ def _born(parent: socket.socket, work: str, children: dict[int, int], own: tuple
         os.close(fate)
     else:
         if pid == 0:
+            waiting.close()
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             for file in (fate, parent.detach(), *own, *children.values()):
@@ -107,7 +110,8 @@ def _live(work: str, request: int, events: int, printed: int, nursery: int) -> N
         for file in (1, 2):
             os.dup2(printed, file)
         os.close(printed)
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.close(0)
+        os.open(os.devnull, os.O_RDONLY)  # takes the number that is free, 0
         for stream in (sys.stdout, sys.stderr):
             stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
         faulthandler.enable()

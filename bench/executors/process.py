@@ -74,6 +74,8 @@ def _one(
             event = home.read(told)
             if event is not None:
                 yield event
+        if child.abandoned:
+            nursery.close()  # the next child finds another
         if child.loss and getattr(event, "kind", "") not in ("run", "failure"):
             log.write(f"-- {child.loss.reason}\n".encode())
             yield home.lost(run, number, child.loss)
@@ -105,18 +107,22 @@ class Nursery:
 
     def child(self, request: bytes, log: Log) -> Child:
         """A new process that works on `request`."""
-        self.start()
-        assert self.line is not None
         pipes = [os.pipe() for _ in range(4)]
         (asked, ask), (events, told), (printed, prints), (fate, tells) = pipes
         try:
-            socket.send_fds(self.line, [b"+"], [asked, told, prints, tells])
+            self._send([asked, told, prints, tells])
         except OSError:
-            self.close()  # died just now: the pipes' ends say so, and the next child finds another nursery
+            self.close()  # it has died since the last child
+            self._send([asked, told, prints, tells])
         finally:
             for file in (asked, told, prints, tells):
                 os.close(file)
         return Child(request, ask, events, printed, fate, log)
+
+    def _send(self, files: list[int]) -> None:
+        self.start()
+        assert self.line is not None
+        socket.send_fds(self.line, [b"+"], files)
 
     def close(self) -> None:
         """End the nursery, and with it all children."""

@@ -8,23 +8,36 @@ from __future__ import annotations
 import contextlib
 import json
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench import machine
+from bench import machine, names
 from bench.run.events import Phase, Reached, Taken
 from bench.run.place import Place
 from bench.run.standing import note, outcome, standing
-from bench.spec import BenchError, ExitCode, Failure, PlannedRun, RunRecord
+from bench.spec import BenchError, ExitCode, Failure, PlannedRun, RunConfig, RunRecord
 from bench.store import Store
 
 if TYPE_CHECKING:
     from bench.executors.child import Loss
 
 WORK = "bench.run.child:work"
-LOADS = ("bench.run.attempt", "bench.run.child")
-"""What a nursery lets its children do, and what it loads for them."""
+"""What the children of a nursery do."""
+
+LOADS = ("bench.run.attempt", "torch._dynamo", "vl_convert", "altair")
+"""What every run needs sooner or later: a nursery loads it once."""
+
+
+def loads(configs: Iterable[RunConfig]) -> list[str]:
+    """The modules that runs of `configs` need, in the order in which a nursery had better load them."""
+    found = dict.fromkeys(LOADS)
+    for config in configs:
+        for kind in ("dataset", "model", "loss", "method", "optimizer", "scheduler", "sampler", "scoring"):
+            found[names.entry(kind, getattr(config, kind).name).build.partition(":")[0]] = None
+        found |= dict.fromkeys(names.entry("augment", c.name).build.partition(":")[0] for c in config.augment)
+    return list(found)
 
 
 @dataclass
