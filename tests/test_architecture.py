@@ -158,6 +158,7 @@ def test_nothing_dangerous_is_called(path: Path) -> None:
         ("validate", "sweeps/smoke.yaml"),
         ("sweep", "sweeps/urban_rural.yaml", "--dry-run", "--no-check"),
         ("status", "sweeps/urban_rural.yaml"),
+        ("compare",),
         ("report", "--check"),
         ("report", "--format", "csv"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import statistics
 
 from bench.cost.peaks import peak
 from bench.report import wording
@@ -55,6 +56,13 @@ def peak_share(row: Row, time: str = "e2e") -> float | None:
 def percent(share: float | None) -> str:
     """`12 %`, two digits."""
     return "" if share is None else f"{100 * share:.2g} %"
+
+
+def joules(row: Row, name: str) -> float | None:
+    """Median over processes of `gross_j` or `net_j`, J per image; None where the device did not tell."""
+    found = [p.timing.energy.get(name) for p in row.shown if p.timing and p.timing.energy]
+    known = [v for v in found if isinstance(v, (int, float)) and 0 < v < 1e12]
+    return statistics.median(known) if known else None
 
 
 def remarks(row: Row) -> str:

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from bench.report import wording
 from bench.report.devices import Device, named
-from bench.report.figures import DAGGER, mean_and_std, median, peak_share, percent, remarks
+from bench.report.figures import DAGGER, joules, mean_and_std, median, peak_share, percent, remarks
 from bench.report.markdown import escape, table
 from bench.report.timings import FEW, Row
 from bench.report.works import NUMBERS, Labels
@@ -22,16 +22,19 @@ GRAPH = "graph"
 Column = Callable[[Row, Row | None], str]
 
 NOTES = (
-    "Times are of one call on a batch that lies on the device already. The median is that of the processes' medians, "
-    "with its 95 % interval over processes (from three on; Student's t on logarithms); ± is the standard deviation "
-    "(n-1) over the n readings of all processes, none left out. `between processes` is the standard deviation of their "
-    "medians.",
-    "`end to end` is read on the host's clock and waits for the device before and after. `device` is between two "
-    "events on a queue kept ahead, `graph` the same for a replayed CUDA graph. `would have been reported as` is the "
-    "time until the call returns: what a script that never waits for the device would publish.",
-    f"{DAGGER}: a process did not converge or has fewer than {FEW} readings. `launch-bound`: the host launches kernels "
-    "more slowly than the device runs them. `not checked`: the card's peak is not known, or there is no card. What "
-    "cannot be true is refused and has no figures.",
+    "Times are of one call on a batch that lies on the device already, end to end: read on the host's clock, which "
+    "waits for the device before and after. The median is that of the processes' medians, with its 95 % interval over "
+    "processes (from three on; Student's t on logarithms); ± is the standard deviation (n-1) over the n readings of "
+    "all processes, none left out. `between processes` is the standard deviation of their medians.",
+    f"{DAGGER}: a process did not converge or has fewer than {FEW} readings. `not checked`: the card's peak is not "
+    "known, or there is no card. What cannot be true is refused and has no figures.",
+)
+ON_CARDS = (
+    "`device` is between two events on a queue kept ahead, `graph` the same for a replayed CUDA graph. `would have "
+    "been reported as` is the time until the call returns: what a script that never waits for the device would "
+    "publish. `launch-bound`: the host launches kernels more slowly than the device runs them. `peak memory` is "
+    "weights, images and the most that one call holds beside them; energy is that of the whole device, net of what it "
+    "draws idle.",
 )
 
 
@@ -44,7 +47,8 @@ def markdown(rows: Sequence[Row], left_out: Sequence[str] = ()) -> str:
     for device in sorted(names, key=lambda d: (names[d], d)):
         own = sorted((row for row in rows if row.device == device), key=lambda r: (r.work.setting, r.work.model))
         parts.append(_section(own, names[device]))
-    notes = [f"- {note}" for note in NOTES]
+    cards = any("device" in row.pooled for row in rows)
+    notes = [f"- {note}" for note in (*NOTES, *(ON_CARDS if cards else ()))]
     notes += [f"- Left out: {escape(note)}." for note in left_out]
     return "\n".join([*parts, "\n".join(notes)]) + "\n"
 
@@ -108,8 +112,15 @@ def _first_call(row: Row, _: Row | None) -> str:
 
 
 def _memory(row: Row, _: Row | None) -> str:
-    every = [v for p in row.shown if p.timing for v in p.timing.memory_bytes.values() if v is not None]
-    return f"{max(every) / 2**20:,.0f}" if every else ""
+    every = [p.timing.memory_bytes.get("inference") for p in row.shown if p.timing]
+    known = [v for v in every if v is not None and v > 0]
+    return f"{max(known) / 2**20:,.0f}" if known else ""
+
+
+def _joules(row: Row, _: Row | None) -> str:
+    gross, net = (joules(row, name) for name in ("gross_j", "net_j"))
+    shown = [f"{value:.3g}" if value is not None else "not known" for value in (gross, net)]
+    return "" if gross is None else " / ".join(shown)
 
 
 def _share(row: Row, _: Row | None) -> str:
@@ -132,6 +143,7 @@ COLUMNS: dict[str, Column] = {
     "CPU time (ms)": lambda row, _: median(row, "cpu") if "cpu" in row.pooled else "",
     "first call (ms)": _first_call,
     "peak memory (MiB)": _memory,
+    "J per image, gross / net": _joules,
     "% of peak": _share,
     "verdict": lambda row, _: row.verdict,
     "remarks": _remarks,

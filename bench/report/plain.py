@@ -7,7 +7,7 @@ from typing import Any
 from bench.report import wording
 from bench.report.comparison import Comparison
 from bench.report.devices import Device
-from bench.report.figures import peak_share
+from bench.report.figures import joules, peak_share
 from bench.report.repeats import Ratio
 from bench.report.timings import Row
 
@@ -32,6 +32,8 @@ def row(found: Row) -> dict[str, Any]:
         "remarks": "; ".join(found.remarks),
         "no_figures": found.words or None,
         "peak_share": peak_share(found),
+        "gross_j": joules(found, "gross_j"),
+        "net_j": joules(found, "net_j"),
         "commit": wording.commits(sorted({(p.commit, p.dirty) for p in found.shown}, key=str)),
     }
     for time in TIMES:

@@ -14,7 +14,7 @@ from bench.spec import BenchError, printable
 from bench.store import replace
 
 WIDTH, HEIGHT, SCALE, IN_A_ROW = 300, 260, 2, 3
-ROOM = 1.6
+ROOM = 2
 """Factor left of the fastest and right of the slowest model, so that names beside points have room."""
 
 

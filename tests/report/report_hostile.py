@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from report_examples import config, cost, failure, planned, record, stored, stored_cost
+from timing_examples import latency, timing, unfinished
 
 from bench.spec import BenchError, Component, Measurement, Sweep
 from bench.store import Contents
@@ -82,7 +83,27 @@ def hostile(text: str) -> Contents:
         update={"latency_refused": text, "measured_utc": "2027-01-01T00:00:00Z", "num_classes": 8}
     )
     unit = money.model_copy(update={"latency": Measurement(unit=text, values=(1.0,)), "num_classes": 9})
+    surroundings = {
+        "device": text,
+        "software": dict.fromkeys(("torch", "cuda", "cudnn"), f"v{text}"),
+        "machine": {"gpu": dict.fromkeys(("name", "driver", "capability"), f"v{text}")},
+        "commit": text,
+        "session": text,
+    }
+    few = {"num_classes": 6}  # sorts before the costs' 7 whatever their precision is called
+    timings = [
+        timing(part, {"e2e": 1.0, "device": 0.9, text: 0.5}, flags=(text,), converged=False, not_converged=text, **few),
+        timing(part, {"e2e": 2.0}, batch=4, energy={"gross_j": text, "flag": text}, **few),
+        unfinished(part, failed=text, batch=8, **few),
+        unfinished(part, refused=text, batch=16, **few),
+    ]
+    timed = [
+        latency(timings, repeat=n, slug=f"x{text.replace('/', '_')}", origin=origin, **surroundings)
+        for n in range(3)
+        for origin in ("local", "reference")
+    ]
     return Contents(
+        latencies=tuple(timed),
         runs=(stored(number), stored(number.model_copy(update={"images_file": None}), "reference")),
         costs=tuple(stored_cost(c) for c in (money, refused, unit)),
         sweeps=((sweep, "local"),),

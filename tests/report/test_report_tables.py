@@ -68,11 +68,14 @@ def test_order_of_files_does_not_matter(tmp_path):
 SCRIPT = """
 import hashlib, sys, tempfile, pathlib
 from report_examples import example
+from timing_examples import contents as timed, three_devices
 from bench.report.render import render
 from bench.report import export, page
 with tempfile.TemporaryDirectory() as folder:
     contents = example(pathlib.Path(folder))
-    text = render(contents) + export.to_json(contents) + export.to_csv(contents) + page.to_html(contents)
+    text = export.to_csv(contents)
+    for found in (contents, timed(three_devices())):
+        text += render(found) + export.to_json(found) + page.to_html(found)
 print(hashlib.sha256(text.encode()).hexdigest(), *sorted({"torch", "pandas", "altair"} & set(sys.modules)))
 """
 
@@ -132,7 +135,7 @@ def test_without_escaping_the_structure_changes(monkeypatch):
     import bench.report.markdown as markdown
 
     harmless = structure(render(hostile("harmless")))
-    for module in ("costs", "leaderboard", "models", "render"):
+    for module in ("compared", "costs", "latency", "leaderboard", "models", "pareto", "render"):
         if hasattr(sys.modules[f"bench.report.{module}"], "escape"):
             monkeypatch.setattr(sys.modules[f"bench.report.{module}"], "escape", markdown.Markup)
     monkeypatch.setattr(markdown, "escape", markdown.Markup)

@@ -96,7 +96,7 @@ def latency(timings: Iterable[Timing], on: Mapping[str, Any] = H200, **changes: 
         "measured_utc": f"2026-11-20T10:0{repeat}:00Z",
     }
     record = LatencyRecord(**{**plain, **changes})
-    return Stored(record, Path("costs") / slug / f"{record.session}-{repeat}.json", origin)
+    return Stored(record, Path("costs") / slug / f"{record.session.replace('/', '_')}-{repeat}.json", origin)
 
 
 def repeats(
