@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     Loss = Callable[[dict[str, Tensor], Tensor], Tensor]
 
 LOSSES = {
+    "combined": "bench.losses.combined:combined",
     "cross_entropy": "bench.losses.cross_entropy:cross_entropy",
     "ohem": "bench.losses.ohem:ohem",
     "pidnet": "bench.losses.pidnet:pidnet",

@@ -18,6 +18,7 @@ from typing import Any
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from bench.names import source
+from bench.names.combined import COMBINED, PARTS, each_part
 from bench.spec import BenchError, Component, DatasetInfo, Domain, ModelSpec, RunConfig, run_id, run_id_reader
 
 TABLES = {
@@ -132,6 +133,9 @@ def resolve(kind: str, component: Component) -> Component:
             if option.required:
                 raise BenchError(f"{kind} '{component.name}' needs `{key}`", remedy=f"write `{key}: ...`", key=key)
             full[key] = _jsonable(option.default)
+            continue
+        if component.name == COMBINED and key == PARTS:
+            full[key] = each_part(kind, component.options[key], lambda part: resolve(kind, part))
             continue
         try:
             full[key] = _jsonable(_adapter(kind, component.name, key).validate_python(component.options[key]))
@@ -262,9 +266,16 @@ def identity(config: RunConfig) -> dict[str, Any]:
 
 
 def _short(kind: str, component: Component) -> dict[str, Any]:
+    if component.name == COMBINED:
+        shorter = each_part(kind, component.options[PARTS], lambda part: Component(**_nested(_short(kind, part))))
+        return {"name": COMBINED, PARTS: shorter}
     known = options(kind, component.name)
     changed = {k: v for k, v in component.options.items() if known[k].required or v != _jsonable(known[k].default)}
     return {"name": component.name, **changed}
+
+
+def _nested(short: dict[str, Any]) -> dict[str, Any]:
+    return {"name": short["name"], "options": {k: v for k, v in short.items() if k != "name"}}
 
 
 def id_of(config: RunConfig) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from bench import names
+from bench.names import combined
 from bench.spec import JSON, BenchError, Component, DatasetInfo, Domain, RunConfig
 from bench.sweep.cells import Cell, flat
 from bench.sweep.sections import COMPONENTS, Point
@@ -86,6 +87,8 @@ def _plain(key: str, value: JSON) -> JSON:
     """Components in the spelling that leaves no room for doubt, so that an option may be called `options`."""
     if key == "augment" and isinstance(value, list):
         return [_plain("loss", item) for item in value]
+    if key in combined.KINDS and isinstance(value, list) and value:
+        return combined.from_list([_plain("loss", item) for item in value])
     if (key in COMPONENTS or key == "loss") and isinstance(value, dict):
         return {"name": value.get("name"), "options": {k: v for k, v in value.items() if k != "name"}}
     return value
@@ -118,6 +121,12 @@ def _key(fault: Any, raw: dict[str, JSON]) -> str:
 
 def _component(kind: str, key: str, value: JSON) -> Iterator[BenchError]:
     """The first faults of one component; each faulty option is put aside to find the next."""
+    if kind in combined.KINDS and isinstance(value, list) and len(value) > 1:
+        try:
+            names.resolve(kind, Component.model_validate(_plain(kind, value)))
+        except BenchError as error:
+            yield BenchError(error.problem, remedy=error.remedy, key=f"{key}.{error.key}" if error.key else key)
+        return
     if not isinstance(value, dict) or not isinstance(value.get("name"), str):
         return
     rest = {k: v for k, v in value.items() if k != "name"}
@@ -128,7 +137,7 @@ def _component(kind: str, key: str, value: JSON) -> Iterator[BenchError]:
         except BenchError as error:
             option = error.key
             yield BenchError(error.problem, remedy=error.remedy, key=f"{key}.{option}" if option in rest else key)
-            if option not in rest:
+            if option not in rest or value["name"] == combined.COMBINED:
                 return
             del rest[option]
 

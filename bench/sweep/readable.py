@@ -8,6 +8,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
+from bench.names.combined import COMBINED, PARTS, title
 from bench.spec import JSON, Component, Domain, RunConfig
 
 _OTHER = re.compile(r"[^a-z0-9._]+")
@@ -35,7 +36,11 @@ def readable(configs: Sequence[RunConfig], ids: Sequence[str]) -> list[str]:
 
 def _short(config: RunConfig) -> str:
     parts = (config.model, _domain(config.source, config.dataset.name), config.loss, config.scheduler, config.method)
-    return "-".join(_slug(p.name if isinstance(p, Component) else p) for p in parts) + f"-s{config.seed}"
+    return "-".join(_title(p) if isinstance(p, Component) else _slug(p) for p in parts) + f"-s{config.seed}"
+
+
+def _title(component: Component) -> str:
+    return "+".join(_slug(name) for name in title(component).split("+"))
 
 
 def _shared(names: Sequence[str]) -> Iterator[list[int]]:
@@ -72,7 +77,10 @@ def _leaves(config: RunConfig, field: str) -> dict[str, str]:
     """Dotted key -> value as a word, of all that a field says; a component's own name under its kind."""
     value = getattr(config, field)
     if isinstance(value, Component):
-        return {field: _slug(value.name), **{f"{field}.{key}": _word(inner) for key, inner in value.options.items()}}
+        options = {f"{field}.{key}": _word(inner) for key, inner in value.options.items() if key != PARTS}
+        for part in value.options.get(PARTS, ()) if value.name == COMBINED else ():
+            options |= {f"{field}.{part['name']}.{k}": _word(inner) for k, inner in part.items() if k != "name"}
+        return {field: _title(value), **options}
     if field in _DOMAINS:
         domains = (value,) if isinstance(value, str) else value or ()
         return {field: "+".join(_slug(_domain(domain, config.dataset.name)) for domain in domains) or "none"}

@@ -15,6 +15,12 @@ from bench.losses.ohem import hard_pixels
 from bench.spec import IGNORE, BenchError, Component
 
 OPTIONS = {
+    "combined": {
+        "parts": [
+            {"name": "cross_entropy", "aux_weight": 0.4},
+            {"name": "ohem", "aux_weight": 0.4, "min_kept": 100, "weight": 0.5},
+        ]
+    },
     "cross_entropy": {"aux_weight": 0.4},
     "ohem": {"aux_weight": 0.4, "min_kept": 100},
     "pidnet": {"min_kept": 100, "boundary_threshold": 0.5},
@@ -115,7 +121,7 @@ def test_logits_under_ignored_pixels_do_not_matter(name: str, make_batch: Callab
 @every_loss
 def test_gradients_are_those_of_the_value(name: str, make_batch: Callable) -> None:
     outputs, labels = make_batch(3, n=1, classes=3, size=(8, 8), stride=4)
-    loss = build(name, **({} if name == "cross_entropy" else {"min_kept": 20}))
+    loss = build(name, **({} if name in ("cross_entropy", "combined") else {"min_kept": 20}))
     keys = list(outputs)
     assert torch.autograd.gradcheck(
         lambda *logits: loss(dict(zip(keys, logits, strict=True)), labels), tuple(outputs.values())
@@ -173,7 +179,7 @@ def test_the_host_never_waits_for_the_device(
     name: str, min_kept: int, make_batch: Callable, as_on_a_gpu: None, no_looking: TorchDispatchMode
 ) -> None:
     outputs, labels = make_batch()
-    loss = build(name, **({} if name == "cross_entropy" else {"min_kept": min_kept}))
+    loss = build(name, **({} if name in ("cross_entropy", "combined") else {"min_kept": min_kept}))
     with no_looking:
         loss(outputs, labels).backward()
     nowhere = {key: torch.empty_like(logits, device="meta", requires_grad=True) for key, logits in outputs.items()}
