@@ -10,6 +10,7 @@ from typing import Protocol
 
 from bench.cost.clock import Device
 from bench.cost.modes import Runner
+from bench.cost.timing import read
 from bench.spec import JSON
 
 WINDOW_S, LEAST_CALLS, MOST_S = 10.0, 200, 60.0
@@ -31,9 +32,9 @@ class Meter(Protocol):
 def measure_energy(device: Device, runner: Runner, batch: int, meter: Meter | None) -> dict[str, JSON]:
     """Energy of one image: `gross_j`, `net_j` (less what the idle device draws), and how they were had.
 
-    Idle power is taken for 10 s before and after.  Calls follow one another without waits for at least 10 s and 200
-    calls (60 s at most).  `source` is "counter" or, where there is none, "power" (polled between calls); where the
-    device tells neither the figures are None and `reason` says so.
+    Idle power is taken for 10 s before and after.  Calls follow one another for at least 10 s and 200 calls (60 s at
+    most), with a wait every 50 ms.  `source` is "counter" or, where there is none, "power" (polled in those waits);
+    where the device tells neither, the figures are None and `reason` says so.
     """
     if meter is None or (meter.energy_mj() is None and meter.power_w() is None):
         return {"gross_j": None, "net_j": None, "reason": "the device tells neither its energy nor its power"}
@@ -66,23 +67,21 @@ def measure_energy(device: Device, runner: Runner, batch: int, meter: Meter | No
 
 
 def _busy(device: Device, runner: Runner, meter: Meter) -> dict[str, JSON]:
-    """Calls one after another; the queue is drained now and then, or it would run on after the window."""
+    """Calls one after another; every 50 ms the queue is drained, or it would run on after the window."""
+    runner.load(0)
+    every = max(1, int(POLL_S / max(1e-3 * read(device, runner.call).e2e_ms, 1e-6)))
     powers, calls = [], 0
-    device.synchronise()
     counter, start = meter.energy_mj(), device.now_s()
-    polled = start
     while True:
-        runner.load(calls)
-        runner.call()
-        calls += 1
+        for _ in range(every):
+            runner.load(calls)
+            runner.call()
+            calls += 1
+        device.synchronise()
+        powers.append(meter.power_w())
         now = device.now_s()
-        if now - polled >= POLL_S:
-            device.synchronise()
-            powers.append(meter.power_w())
-            polled = now = device.now_s()
         if now - start >= MOST_S or (now - start >= WINDOW_S and calls >= LEAST_CALLS):
             break
-    device.synchronise()
     seconds, after = device.now_s() - start, meter.energy_mj()
     known = [power for power in powers if power is not None]
     return {
