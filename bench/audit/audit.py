@@ -30,8 +30,11 @@ def _reading(found: Rows) -> Iterator[Finding]:
     for line, title, unit in found.assumed:
         text = f"no unit is named, read as {unit}; write it into the header"
         yield Finding("note", "unit", line, "", title, text, line)
+    for line, table in found.ragged:
+        text = "the row has more or fewer cells than the header; close each cell with | or a delimiter"
+        yield Finding("note", "ragged", line, "", "", text, table)
     for entry in found.unread:
-        text = f"'{entry.figure.text[:40]}' is no figure of this kind; nothing was checked"
+        text = f"'{entry.figure.text[:40]}' cannot be read as one number; it was not checked"
         yield Finding("note", "unread", entry.line, "", entry.column, text)
 
 

@@ -11,15 +11,17 @@ from collections.abc import Iterable, Sequence
 
 from bench.audit.around import Around, whole
 from bench.audit.columns import Column, column
-from bench.audit.devices import device, mentioned
+from bench.audit.devices import device, mentioned, spoken
 from bench.audit.figures import Figure, figure, is_empty, size, sizes
 from bench.audit.known import Named, named
 from bench.audit.reading import Section, Table
 from bench.audit.rows import FIGURES, Entry, Row, Rows, Supplied, Timing
+from bench.cost.peaks import Precision
 
 _FASTER = re.compile(r"\b(?:int8|int4|fp8|fp4|int-8|quanti[sz]ed|sparse|pruned|2:4)\b", re.IGNORECASE)
 _PRECISION = re.compile(r"\b(fp32|float32|tf32|fp16|float16|half|bf16|bfloat16|amp)\b", re.IGNORECASE)
-_SPELLED = {"float32": "fp32", "float16": "fp16", "half": "fp16", "bfloat16": "bf16", "amp": "fp16"}
+_SPELLED: dict[str, Precision] = {"fp32": "fp32", "float32": "fp32", "tf32": "tf32", "fp16": "fp16", "half": "fp16"}
+_SPELLED |= {"float16": "fp16", "amp": "fp16", "bf16": "bf16", "bfloat16": "bf16"}
 
 
 def rows_of(sections: Sequence[Section], supplied: Supplied) -> Rows:
@@ -47,6 +49,7 @@ class _Builder:
         if not quantities & {*FIGURES, "miou"}:
             return
         self.found.tables += 1
+        self.found.ragged += [(line, self.table.line) for line in self.table.ragged]
         self.found.rows += [self.row(line, cells) for line, cells in self.table.rows if any(cells)]
 
     def row(self, line: int, cells: list[str]) -> Row:
@@ -135,7 +138,7 @@ class _Builder:
                 fps=read if c.quantity == "fps" else rate,
                 device=where[0],
                 device_from=where[1],
-                precision=_SPELLED.get(word, word),
+                precision=_SPELLED.get(word),
                 low_bits=bool(_FASTER.search(spoken)),
             )
 
@@ -176,40 +179,46 @@ def _with_unit(text: str, kind: str, c: Column, usual: float, word: str) -> tupl
 
 
 def _of_facts(found: Rows, around: Around) -> None:
-    """`Model parameters: ...`, `FLOPs: ...`, `Mean inference time: ...` of one section, as a row."""
-    entries: dict[str, Entry] = {}
+    """`Model parameters: ...`, `FLOPs: ...`, `Mean inference time: ...` of one section: a row per size of image."""
+    groups: dict[tuple[int, int] | None, dict[str, Entry]] = {}
     std: float | None = None
     for line, c, value in around.facts:
         if c.quantity == "std":
             spread = figure(value, "time", scale=c.scale or 1.0)
             std = spread.value if spread else std
-        elif c.quantity in FIGURES and c.quantity not in entries and (read := read_figure(c, value)):
-            entries[c.quantity] = Entry(read[0], c.title, line)
-    if not entries:
-        return
+        elif c.quantity in FIGURES and (read := read_figure(c, value)):
+            own = sizes(value)
+            groups.setdefault(own[0] if own else None, {}).setdefault(c.quantity, Entry(read[0], c.title, line))
+    if len(groups) == 2 and None in groups:  # one size is named: the other lines are of it
+        groups = {next(size for size in groups if size): {k: v for group in groups.values() for k, v in group.items()}}
+    for own_size, entries in groups.items():
+        found.rows.append(_fact_row(around, own_size, entries, std))
+
+
+def _fact_row(around: Around, own_size: tuple[int, int] | None, entries: dict[str, Entry], std: float | None) -> Row:
     label, network = around.model(around.section.words)
     latency, fps = entries.get("latency"), entries.get("fps")
+    batches = {n for table in around.section.tables for n in _batches(table)}
+    timed = latency or fps
+    where = (spoken(timed.figure.text), "") if timed and spoken(timed.figure.text) else around.where
     timing = Timing(
         latency=latency,
         std_ms=latency.figure.std if latency and latency.figure.std is not None else std,
         fps=fps,
-        device=around.where[0],
-        device_from=around.where[1],
+        device=where[0],
+        device_from=where[1],
     )
-    batches = {n for table in around.section.tables for n in _batches(table)}
-    found.rows.append(
-        Row(
-            line=min(entry.line for entry in entries.values()),
-            table=around.section.line,
-            label=label or f"section of line {around.section.line}",
-            network=network,
-            params=entries.get("params"),
-            work=entries.get("work"),
-            timings=(timing,) if latency or fps else (),
-            size=around.size,
-            batch=around.batch or (batches.pop() if len(batches) == 1 else None),
-            classes=around.classes,
-        )
+    return Row(
+        line=min(entry.line for entry in entries.values()),
+        table=around.section.line,
+        label=label or f"section of line {around.section.line}",
+        network=network,
+        params=entries.get("params"),
+        work=entries.get("work"),
+        timings=(timing,) if timed else (),
+        size=own_size or around.size,
+        batch=around.batch or (batches.pop() if len(batches) == 1 else None),
+        classes=around.classes,
     )
 
 

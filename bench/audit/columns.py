@@ -44,7 +44,7 @@ SPREAD = {"std", "stdev", "sd", "deviation", "stddev", "σ", "sigma"}
 NAMES = {"model", "models", "network", "networks", "net", "architecture", "arch", "method", "methods", "modello"}
 NAMES |= {"modell", "modelo", "modèle", "模型", "方法", "algorithm", "detector", "segmenter", "variant"}
 DEVICES = {"device", "gpu", "hardware", "platform", "accelerator", "machine", "card", "hw"}
-SIZES = {"resolution", "resizing", "resize", "resized", "input", "crop", "imgsz"}
+SIZES = {"shape", "resolution", "resizing", "resize", "resized", "input", "crop", "imgsz"}
 
 
 class Column(NamedTuple):
@@ -67,7 +67,7 @@ def column(title: str) -> Column:
         return Column("std" if timed else "other", title, _time_scale(words))
     if found := _work(title, words):
         return found
-    if have & RATES or text.strip() in RATES or re.search(r"\bf(rames)?\s*/\s*s\b|im(g|age)?s?\s*/\s*s", text):
+    if have & RATES or text.strip() in RATES or re.search(r"\b(f|frames?|im(g|age)?s?|samples?)\s*(/|per)\s*s", text):
         return Column("fps", title, 1.0)
     if _is_latency(words, have):
         return Column("latency", title, _time_scale(words))
@@ -103,7 +103,7 @@ def _plain(words: list[str], have: set[str], text: str) -> Quantity:
         return "classes"
     if have & {"miou", "iou"} or "mean iou" in text or "mean intersection" in text:
         return "miou"
-    if have & SIZES or ("size" in have and have & {"image", "img", "picture", "frame", "patch"}):
+    if have & SIZES or words == ["size"] or ("size" in have and have & {"image", "img", "picture", "frame", "patch"}):
         return "size"
     if have & DEVICES and not have & {"memory", "mem", "mb", "gb", "gpus", "hours", "util"}:
         return "device"

@@ -7,32 +7,29 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations
 from typing import NamedTuple
 
-from bench.audit.counting import giga, work_of
+from bench.audit.counting import giga
 from bench.audit.findings import Finding, Severity
 from bench.audit.known import AREA
 from bench.audit.rows import Entry, Row, Timing
-from bench.audit.timing import WAIT, busy_share
+from bench.audit.timing import LONGEST_MS, WAIT
 from bench.cost.rules import APART, BUSY, GROWTH, ms
+
+MOST_CASES = 64
+"""Networks on one device that are compared pair by pair."""
+HALF = 0.5
 
 
 def check_pairs(rows: Sequence[Row]) -> Iterator[Finding]:
     """All rows of a file: tables of one file are about one piece of work."""
     yield from _copied(rows)
     yield from _same_work(rows)
-    yield from _same_time(rows)
-    yield from _rank(rows)
+    cases = _cases(rows)
+    for group in cases:
+        yield from _same_time(group)
+        yield from _rank(group[:MOST_CASES])
     yield from _mixed_sizes(rows)
     yield from _blank(rows)
     yield from _scores(rows)
-
-
-def _firsts(rows: Sequence[Row]) -> list[Row]:
-    """One row per label, size and counts: what is written ten times is compared once."""
-    kept: dict[tuple[object, ...], Row] = {}
-    for row in rows:
-        counts = [entry and entry.figure.value for entry in (row.params, row.work)]
-        kept.setdefault((_name(row), row.size, *counts), row)
-    return list(kept.values())
 
 
 def _name(row: Row) -> str:
@@ -41,23 +38,21 @@ def _name(row: Row) -> str:
 
 def _copied(rows: Sequence[Row]) -> Iterator[Finding]:
     """Parameters and operations of one network in another one's row."""
-    told = set()
-    for a, b in combinations(_firsts(rows), 2):
-        if not (a.params and a.work and b.params and b.work) or _name(a) == _name(b):
+    first: dict[tuple[float, float], Row] = {}
+    for row in rows:
+        if not row.params or not row.work or not row.work.figure.value:
             continue
-        if a.params.figure.value != b.params.figure.value or a.work.figure.value != b.work.figure.value:
+        model = first.setdefault((row.params.figure.value, row.work.figure.value), row)
+        if _name(model) == _name(row):
             continue
-        known = a.network and b.network and not set(a.network.networks) & set(b.network.networks)
-        if (_name(a), _name(b)) in told or not (known or _times_differ(a, b)):
+        known = model.network and row.network and not set(model.network.networks) & set(row.network.networks)
+        if not (known or _times_differ(model, row)):
             continue
-        told.add((_name(a), _name(b)))
         text = (
-            f"{b.params.figure.text} parameters and {b.work.figure.text} operations are those of {_name(a)} "
-            f"(line {a.line}) to the last digit; two networks do not share both: count this one by itself"
+            f"{row.params.figure.text} parameters and {row.work.figure.text} operations are those of {_name(model)} "
+            f"(line {model.line}) to the last digit; two networks do not share both: count this one by itself"
         )
-        for row in rows:
-            if _name(row) == _name(b) and row.params and row.params.figure.value == b.params.figure.value:
-                yield _found(row, row.params, "impossible" if known else "suspicious", "copied", text)
+        yield _found(row, row.params, "impossible" if known else "suspicious", "copied", text)
 
 
 def _times_differ(a: Row, b: Row) -> bool:
@@ -68,19 +63,22 @@ def _times_differ(a: Row, b: Row) -> bool:
 
 def _same_work(rows: Sequence[Row]) -> Iterator[Finding]:
     """One network, two sizes of image, one number of operations."""
-    for a, b in combinations(_firsts(rows), 2):
-        if _name(a) != _name(b) or not (a.work and b.work and a.area and b.area) or a.area == b.area:
-            continue
-        less, more = sorted((a, b), key=lambda row: row.area or 0)
-        grown = (more.area or 0) / (less.area or 1)
-        if grown > 1.3 and less.work and more.work and more.work.figure.value == less.work.figure.value:
+    smallest: dict[tuple[str, float], Row] = {}
+    counted = [row for row in rows if row.work and row.work.figure.value > 0 and row.area]
+    for row in counted:
+        assert row.work is not None
+        key = (_name(row), row.work.figure.value)
+        smallest[key] = min(smallest.get(key, row), row, key=lambda r: r.area or 0)
+    for row in counted:
+        assert row.work is not None
+        less = smallest[_name(row), row.work.figure.value]
+        grown = (row.area or 0) / (less.area or 1)
+        if grown > GROWTH:
             text = (
-                f"{more.work.figure.text} operations at {_size(more)} and at {_size(less)} (line {less.line}); the "
-                f"first is {grown:.2f} times the pixels and so about that much work: count at the size that was run"
+                f"{row.work.figure.text} operations at {_size(row)} and at {_size(less)} (line {less.line}); the first "
+                f"is {grown:.2f} times the pixels and so about that much work: count at the size that was run"
             )
-            for row in rows:
-                if _name(row) == _name(more) and row.size == more.size and row.work:
-                    yield _found(row, row.work, "impossible", "size", text)
+            yield _found(row, row.work, "impossible", "size", text)
 
 
 # ------------------------------------------------------------------ times
@@ -94,79 +92,80 @@ class _Case(NamedTuple):
     time_ms: float
 
 
-def _cases(rows: Sequence[Row]) -> list[_Case]:
-    groups: dict[tuple[object, ...], list[tuple[Row, Timing]]] = {}
+def _cases(rows: Sequence[Row]) -> list[list[_Case]]:
+    """Cases that can be compared, together: one device (or none named), one precision."""
+    groups: dict[tuple[str, str | None], dict[tuple[str, int | None], list[tuple[Row, Timing]]]] = {}
     for row in rows:
         for timing in row.timings:
-            if 0 < timing.image_ms < 6e4:
+            if 0 < timing.image_ms < LONGEST_MS:
                 where = timing.device.label if timing.device else ""
-                groups.setdefault((_name(row), row.size, where, timing.precision), []).append((row, timing))
-    return [_Case(*each[0], statistics.median(timing.image_ms for _, timing in each)) for each in groups.values()]
+                group = groups.setdefault((where, timing.precision), {})
+                group.setdefault((_name(row), row.area), []).append((row, timing))
+    return [
+        [_Case(*each[0], statistics.median(timing.image_ms for _, timing in each)) for each in group.values()]
+        for group in groups.values()
+    ]
 
 
-def _comparable(a: _Case, b: _Case) -> bool:
-    where = [case.timing.device.label if case.timing.device else "" for case in (a, b)]
-    return where[0] == where[1] and a.timing.precision == b.timing.precision
-
-
-def _same_time(rows: Sequence[Row]) -> Iterator[Finding]:
+def _same_time(cases: Sequence[_Case]) -> Iterator[Finding]:
     """R6: one network, a much larger image, the same time."""
-    for a, b in combinations(_cases(rows), 2):
-        if _name(a.row) != _name(b.row) or not _comparable(a, b) or not (a.row.area and b.row.area):
-            continue
-        less, more = sorted((a, b), key=lambda case: case.row.area or 0)
-        grown, slower = (more.row.area or 0) / (less.row.area or 1), more.time_ms / less.time_ms
-        if (grown >= 3 and slower < GROWTH) or (grown >= 1.8 and slower <= 1.0):
-            text = (
-                f"{ms(more.time_ms)} at {_size(more.row)}, {ms(less.time_ms)} at {_size(less.row)} (line "
-                f"{less.timing.entry.line}): {grown:.2f} times the pixels in {slower:.2f} times the time: launches were "
-                f"timed, not their work; {WAIT}"
-            )
-            yield _found(more.row, more.timing.entry, "suspicious", "size", text)
+    by_name: dict[str, list[_Case]] = {}
+    for case in cases:
+        if case.row.area:
+            by_name.setdefault(_name(case.row), []).append(case)
+    for those in by_name.values():
+        more = max(those, key=lambda case: case.row.area or 0)
+        for less in those:
+            grown, slower = (more.row.area or 0) / (less.row.area or 1), more.time_ms / less.time_ms
+            if (grown >= 3 and slower < GROWTH) or (grown >= 1.8 and slower <= 1.0):
+                text = (
+                    f"{ms(more.time_ms)} at {_size(more.row)}, {ms(less.time_ms)} at {_size(less.row)} (line "
+                    f"{less.timing.entry.line}): {grown:.2f} times the pixels in {slower:.2f} times the time, as if "
+                    f"launches were timed and not their work; {WAIT}"
+                )
+                yield _found(more.row, more.timing.entry, "suspicious", "size", text)
+                break
 
 
-def _rank(rows: Sequence[Row]) -> Iterator[Finding]:
-    """R9: times of two networks against their work."""
+def _rank(cases: Sequence[_Case]) -> Iterator[Finding]:
+    """R9: times of two known networks against their work; of unknown ones too little is known for this."""
     told = set()
-    for a, b in combinations(_cases(rows), 2):
-        pair = frozenset((_name(a.row), _name(b.row)))
-        if len(pair) == 1 or pair in told or not _comparable(a, b):
-            continue
-        works = [(_by_name(case.row), case) for case in (a, b)]
-        if any(work is None for work, _ in works):
-            continue
-        (least, light), (most, heavy) = sorted(works, key=lambda found: found[0] or 0.0)
-        assert least is not None
-        assert most is not None
-        factor, slower = most / least, heavy.time_ms / light.time_ms
-        if not _out_of_proportion(light, heavy, factor, slower):
+    for a, b in combinations([case for case in cases if case.row.network and case.row.area], 2):
+        light, heavy = sorted((a, b), key=lambda case: _by_name(case.row))
+        pair = (_name(light.row), _name(heavy.row))
+        factor, slower = _by_name(heavy.row) / _by_name(light.row), heavy.time_ms / light.time_ms
+        if pair[0] == pair[1] or pair in told or not _out_of_proportion(light, heavy, factor, slower):
             continue
         told.add(pair)
         text = (
-            f"{ms(light.time_ms)} where {_name(heavy.row)} (line {heavy.timing.entry.line}) takes "
-            f"{ms(heavy.time_ms)}, with {factor:.1f} times the work ({giga(most)} against {giga(least)} GMAC); "
-            f"one of the two clocks stopped too early; {WAIT}"
+            f"{ms(light.time_ms)} where {pair[1]} (line {heavy.timing.entry.line}) takes {ms(heavy.time_ms)}, with "
+            f"{factor:.1f} times the work ({giga(_by_name(heavy.row))} against {giga(_by_name(light.row))} GMAC), "
+            f"as if launches were timed and not their work; {WAIT}"
         )
         yield _found(light.row, light.timing.entry, "suspicious", "proportion", text)
 
 
-def _by_name(row: Row) -> float | None:
-    """Multiply-adds of one image: of the network that the row names, whatever the row says of it, at its size."""
-    if row.network and row.area:
-        return min(net.macs.at_seven for net in row.network.networks) * row.area / AREA
-    work = work_of(row)
-    return work.macs if work else None
+def _by_name(row: Row) -> float:
+    """Multiply-adds of one image of the network that the row names, at its size, whatever else the row says."""
+    networks = row.network.networks if row.network else ()
+    return min(net.macs.at_seven for net in networks) * (row.area or 0) / AREA
 
 
 def _out_of_proportion(light: _Case, heavy: _Case, factor: float, slower: float) -> bool:
-    """Launches and memory excuse much, so both must be busy with arithmetic, or the order must be upside down."""
-    known = bool(light.row.network and heavy.row.network)
-    if known and factor >= APART and slower <= 1.0:
+    """Five times the work in no more time; or both busy with arithmetic, and yet five times off.
+
+    On a card far too fast for both, launches decide, and any order is possible: so the heavier one must take at least
+    half of what its card does.
+    """
+    device = light.timing.device
+    peak = device.peak if device else None
+    if peak is None:
+        return factor >= APART and slower <= 1.0
+    usual = peak.of(light.timing.precision) if light.timing.precision else None
+    usual = usual or max(peak.fp32, peak.tf32 or 0.0)
+    shares = [2e3 * _by_name(case.row) / case.time_ms / usual for case in (light, heavy)]
+    if factor >= APART and slower <= 1.0 and shares[1] >= HALF:
         return True
-    device, works = light.timing.device, [work_of(case.row) for case in (light, heavy)]
-    if device is None or device.peak is None or works[0] is None or works[1] is None:
-        return False
-    shares = [busy_share(c.timing, w, device.peak) for c, w in zip((light, heavy), works, strict=True) if w]
     return min(shares) >= BUSY and not 1 / APART <= slower / factor <= APART
 
 

@@ -52,14 +52,15 @@ def work_of(row: Row) -> Work | None:
         return None
     found = row.work.figure
     own = found.value if found.unit == "mac" else found.value / 2
-    return Work(own, own, f"the row's own {found.text}", True)
+    unit = "GMAC" if found.unit == "mac" else "GFLOP"
+    return Work(own, own, f"the row's own {giga(found.value)} {unit}", True)
 
 
 def check_counts(row: Row) -> Iterator[Finding]:
     """Parameters and operations that are negative, or not those of the network that the row names."""
     for entry in (row.params, row.work):
-        if entry and entry.figure.value <= 0:
-            yield _found(row, entry, "impossible", "count", "a count is above zero; leave the cell empty instead")
+        if entry and entry.figure.value < 0:
+            yield _found(row, entry, "impossible", "count", "a count is not below zero; leave the cell empty instead")
     networks = candidates(row)
     if row.params and row.network and not networks:
         known = " or ".join(

@@ -42,14 +42,15 @@ _MAKERS = {"rtx", "geforce", "nvidia", "gpu"}
 _PROCESSORS = {"cpu", "i3", "i5", "i7", "i9", "xeon", "epyc", "ryzen", "core", "m1", "m2", "m3", "m4", "arm", "cortex"}
 
 
+_NAMELESS = {"cuda", "gpu", "nvidia", "0", "1", "device", "yes"}
+NAMES = tuple(sorted(key.upper() for key in _SHORT))
+
+
 class Device(NamedTuple):
     """`label` as its maker calls it; `peak` None for a processor or a card that is not in the table."""
 
     label: str
     peak: Peak | None
-
-
-NAMES = tuple(sorted(set(_SHORT.values())))
 
 
 def device(text: str) -> Device | None:
@@ -60,7 +61,7 @@ def device(text: str) -> Device | None:
     found = mentioned(text)
     if len(found) == 1 and not is_processor(text):
         return Device(*next((label, published(row)) for label, row in found.items()))
-    return Device(" ".join(text.split()), None) if tokens(text) else None
+    return Device(" ".join(text.split()), None) if set(tokens(text)) - _NAMELESS else None
 
 
 def mentioned(text: str) -> dict[str, Card]:
@@ -76,6 +77,14 @@ def mentioned(text: str) -> dict[str, Card]:
         if not bare and before not in _BEFORE and after not in _ANOTHER:
             found[name] = next(row for row in CARDS if name in row.names)
     return found
+
+
+def spoken(text: str) -> Device | None:
+    """The one card of the table, or the processor, in a line of text; None where it speaks of neither."""
+    found = mentioned(text)
+    if len(found) == 1:
+        return device(next(iter(found)))
+    return Device("CPU", None) if not found and is_processor(text) else None
 
 
 def is_processor(text: str) -> bool:

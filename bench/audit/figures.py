@@ -21,7 +21,7 @@ PLUS_MINUS = r"(?:±|\+/-|\+-|\\pm)"
 EMPTY = {"", "-", "--", "---", "–", "—", "n/a", "na", "nan", "none", "null", "x", "?", "tbd", "todo", "...", "/"}
 
 _DIGITS = r"(?:\d{1,3}(?:[,'’  ]\d{3})+(?:\.\d+)?(?!\d)|\d+(?:[.,]\d+)?|\.\d+)"
-_POWER = r"(?:[eE][-+]?\d{1,3}|\s?[x×*·]\s?10\s?\^?\s?\{?[-+]?\d{1,2}\}?)?"
+_POWER = r"(?:[eE][-+]?\d{1,2}|\s?[x×*·]\s?10\s?\^?\s?\{?[-+]?\d{1,2}\}?)?"
 _NUMBER = rf"[-+−]?{_DIGITS}{_POWER}"
 _UNIT = r"[A-Za-zµμ%/]*(?:[- ]?(?:flops?|macs?|m?adds?|params?|parameters))?"
 _CELL = re.compile(
@@ -48,8 +48,8 @@ class Figure(NamedTuple):
 
 def figure(text: str, kind: Kind, *, scale: float = 1.0, unit: str = "") -> Figure | None:
     """Read `text`; `scale` and `unit` are the header's, for cells that name none.  None where it is no figure."""
-    found = _CELL.match(text)
-    if not found or re.match(r"\s*[:/x×\d]", found["rest"]) or len(text) > 200:
+    found = _CELL.match(text[:200])
+    if not found or re.match(r"\s*[:/x×\d]", found["rest"]):
         return None
     own = _unit(found["unit"], kind)
     if own is None:
@@ -57,13 +57,10 @@ def figure(text: str, kind: Kind, *, scale: float = 1.0, unit: str = "") -> Figu
         if kind == "time" or found.start("unit") == found.end("number"):
             return None
         own = (0.0, "")
-    factor, says = own if own[0] or own[1] else (scale, unit)
-    factor, says = factor or scale, says or unit
+    spread = TIMES.get((found["std_unit"] or "").casefold(), 0.0) if kind == "time" else 0.0
+    factor, says = own[0] or spread or scale, own[1] or unit  # `4.0 ± 0.1 s` are seconds, both
     value, slack = _number(found["number"], kind)
-    std = None
-    if found["std"]:
-        ratio = TIMES.get(found["std_unit"].casefold(), factor) if kind == "time" else factor
-        std = _number(found["std"], kind)[0] * ratio
+    std = _number(found["std"], kind)[0] * (spread or factor) if found["std"] else None
     if abs(value) * factor > 1e24:
         return None
     return Figure(value * factor, slack * factor, std, says, text.strip())
@@ -118,7 +115,7 @@ def size(text: str) -> tuple[int, int] | None:
     if len(set(found)) == 1:
         return found[0]
     single = re.fullmatch(r"\s*(\d{2,5})\s*(?:px|p|pixels)?\s*", text)
-    return (int(single[1]), int(single[1])) if single and not found and 16 <= int(single[1]) <= 20_000 else None
+    return (int(single[1]), int(single[1])) if single and not found and 64 <= int(single[1]) <= 20_000 else None
 
 
 def is_empty(text: str) -> bool:

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from bench.spec import printable
+
 Severity = Literal["impossible", "suspicious", "note"]
 SEVERITIES: tuple[Severity, ...] = ("impossible", "suspicious", "note")
 
@@ -29,7 +31,8 @@ class Finding:
 
     def __str__(self) -> str:
         """`12: impossible: PIDNet-S, "Latency": ...`, without the file's name."""
-        place = ", ".join(part for part in (self.row, f'"{self.column}"' if self.column else "") if part)
+        column = f'"{printable(self.column, 60)}"' if self.column else ""
+        place = ", ".join(part for part in (printable(self.row, 60), column) if part)
         also = f" [and {ranges(self.others)}]" if self.others else ""
         return f"{self.line}: {self.severity}: {place}: {self.text}{also}"
 

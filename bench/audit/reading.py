@@ -15,7 +15,7 @@ from pathlib import Path
 from bench.audit.markup import cells, is_ruler, plain
 from bench.spec import BenchError
 
-MAX_BYTES, MAX_ROWS, MAX_COLUMNS, MAX_LINE = 5_000_000, 20_000, 200, 20_000
+MAX_BYTES, MAX_ROWS, MAX_COLUMNS, MAX_LINE = 2_000_000, 20_000, 200, 20_000
 
 _FACT = re.compile(r"^\s{0,3}(?:[-*+]\s+)?([^\W\d][^:|]{0,70}?)\s*:\s+(\S.*)$")
 _HEADING = re.compile(r"^\s{0,3}#{1,6}\s+(.*?)\s*#*\s*$")

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from bench.audit.devices import Device
 from bench.audit.figures import Figure
 from bench.audit.known import Named
+from bench.cost.peaks import Precision
 
 FIGURES = ("params", "work", "latency", "fps")
 
@@ -29,7 +30,7 @@ class Timing:
     fps: Entry | None = None
     device: Device | None = None
     device_from: str = ""
-    precision: str = ""
+    precision: Precision | None = None
     low_bits: bool = False
 
     @property
@@ -83,9 +84,12 @@ class Supplied:
 
 @dataclass
 class Rows:
-    """All rows of a file; `assumed` are units taken for granted, `unread` cells that are no figures."""
+    """All rows of a file; `assumed` are units taken for granted, `unread` cells that are no figures, `ragged` lines
+    with more or fewer cells than their header.
+    """
 
     rows: list[Row] = field(default_factory=list)
     assumed: list[tuple[int, str, str]] = field(default_factory=list)
     unread: list[Entry] = field(default_factory=list)
+    ragged: list[tuple[int, int]] = field(default_factory=list)
     tables: int = 0

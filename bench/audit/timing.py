@@ -9,7 +9,7 @@ from bench.audit.devices import Device
 from bench.audit.findings import Finding, Severity
 from bench.audit.rows import Row, Timing
 from bench.cost.cards import CARDS
-from bench.cost.peaks import Peak, published
+from bench.cost.peaks import published
 from bench.cost.rules import MAX_CV, TOLERANCE, least_ms, ms
 
 PEAKS = [published(card) for card in CARDS]
@@ -90,7 +90,7 @@ def _against_card(row: Row, timing: Timing, work: Work) -> Iterator[Finding]:
         )
         yield _found(row, timing, _certain(work, "impossible"), "card", text)
         return
-    declared = peak.of(timing.precision) if timing.precision in ("fp32", "tf32", "fp16", "bf16") else None  # type: ignore[arg-type]
+    declared = peak.of(timing.precision) if timing.precision else None
     usual = declared or max(peak.fp32, peak.tf32 or 0.0)
     if time * TOLERANCE < least_ms(work.fewest, usual):
         mode = timing.precision if declared else "fp32"
@@ -139,11 +139,6 @@ def _rate_of(work: Work, time_ms: float) -> str:
 
 def _card(device: Device, timing: Timing) -> str:
     return f"a {device.label}{f' ({timing.device_from})' if timing.device_from else ''}"
-
-
-def busy_share(timing: Timing, work: Work, peak: Peak) -> float:
-    """Implied FLOP/s per fp32 peak."""
-    return 2e3 * work.macs / timing.image_ms / peak.fp32 if timing.image_ms > 0 else 0.0
 
 
 def _found(row: Row, timing: Timing, severity: Severity, rule: str, text: str, column: str = "") -> Finding:

@@ -80,7 +80,7 @@ def _device(name: str | None) -> Device | None:
 
     found = device(name) if name is not None else None
     if name is not None and (found is None or (found.peak is None and not is_processor(name))):
-        remedy = near(name, [*NAMES, "cpu"])
+        remedy = near(name.upper(), [*NAMES, "CPU"])
         raise BenchError(f"no peak is known for '{name}'", remedy=remedy, key="--device")
     return found
 
