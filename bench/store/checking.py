@@ -85,6 +85,7 @@ def _folders(folder: Path, found: list[Finding]) -> Iterator[Path]:
     """The folders in `folder`; links among them are findings."""
     if folder.is_symlink():
         found.append(_link(folder))
+        return
     for path in _files(folder):
         if path.is_symlink():
             found.append(_link(path))
@@ -139,6 +140,7 @@ def _read(kind: Any, path: Path, moves: tuple[Path, ...], run_id: str | None = N
 def _runs(folder: Path, busy: frozenset[str], away: set[str]) -> Iterator[Finding]:
     if folder.is_symlink():
         yield _link(folder)
+        return
     names, attempts = {path.name for path in _files(folder)}, dict[str, set[int]]()
     for path in _files(folder):
         record, images = RUN.fullmatch(path.name), IMAGES.fullmatch(path.name)
@@ -215,6 +217,7 @@ def _cost(path: Path, stamp: str) -> Finding | None:
 def _sweeps(folder: Path) -> Iterator[Finding]:
     if folder.is_symlink():
         yield _link(folder)
+        return
     for path in _files(folder):
         if path.name.endswith(".json") and not path.name.startswith("."):
             sweep: Sweep | Finding = _read(Sweep, path, (path,))

@@ -122,7 +122,7 @@ def _examined(content: bytes, path: Path) -> dict[str, Any]:
         raise ValueError(f"{text} is no number")
 
     try:
-        plain = json.loads(content, object_pairs_hook=unique, parse_constant=no_constant)
+        plain = json.loads(content.decode(), object_pairs_hook=unique, parse_constant=no_constant)
     except (ValueError, RecursionError) as error:
         raise _refused(path, f"is no valid record ({str(error).partition(chr(10))[0]})") from None
     if not isinstance(plain, dict) or "sha256" not in plain:

@@ -132,7 +132,7 @@ class Store:
     def save_sweep(self, sweep: Sweep) -> None:
         """Remember what a sweep planned; unchanged plans are not rewritten."""
         path, content = self.root / "sweeps" / f"{sweep.name}.json", dump_sweep(sweep)
-        if not (path.exists() and path.read_bytes() == content):
+        if not (path.is_file() and path.read_bytes() == content):
             replace(refuse_links(self.root, path), content)
 
     # -------------------------------------------------------------- reading

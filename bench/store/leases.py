@@ -166,4 +166,4 @@ def _locked(path: Path) -> int | None:
 
 def _number_in(handle: int) -> int:
     first = os.pread(handle, 200, 0).partition(b" ")[0]
-    return int(first) if first.isdigit() else 0
+    return int(first) if first.isdigit() and len(first) < 19 else 0

@@ -67,5 +67,9 @@ def read_stored(
 ) -> Iterator[Stored[Any]]:
     """`read_each`, each record with where it lies and which attempt it is."""
     for path, record in read_each(kind, folder, pattern, problems):
-        attempt = path.name.removesuffix(".json").partition(".a")[2]
+        stem, _, attempt = path.name.removesuffix(".json").partition(".a")
+        if isinstance(record, RunRecord) and record.run_id != stem:  # a copy would count as another run
+            problem = f"holds run {record.run_id}, which is not its name"
+            problems.append(BenchError(problem, remedy="rename it, or move it away", file=path, code=ExitCode.STORE))
+            continue
         yield Stored(record, path, origin, int(attempt) if attempt.isdigit() else 1)

@@ -32,11 +32,11 @@ CALLS = ("open", "write", "fsync", "link", "replace", "unlink", "mkdir", "ftrunc
 RUNS = int(os.environ.get("STORE_RUNS", "1"))
 
 
-def work(root: Path, handle: int) -> None:
-    """Store what is left of RUNS runs, as a sweep does, and tell `handle` of each."""
+def work(root: Path, handle: int, runs: int = RUNS) -> None:
+    """Store what is left of so many runs, as a sweep does, and tell `handle` of each."""
     store = Store(root)
     store.add_failure(failure(0))
-    for number in range(RUNS):
+    for number in range(runs):
         if not store.attempts(f"r-{number:016x}"):
             put(store, number)
         acknowledge(handle, number)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from os import write as tell  # as it was before a test replaced it
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from bench.spec import BenchError, Component, Failure, History, RunConfig, RunRecord
-from bench.store import Store, parse
+from bench.store import Store, parse, schemas
 
 CONFIG = RunConfig(model=Component(name="m"), dataset="d", source="d/a", evaluate_on=("d/a",), steps=3)
 BASE = {
@@ -85,3 +87,13 @@ def acknowledge(handle: int, number: int) -> None:
 def acknowledged(file: Path) -> list[int]:
     """The runs told of; a last line without its end was cut by a kill."""
     return [int(line) for line in file.read_text().split("\n")[:-1]] if file.exists() else []
+
+
+def renamed(plain: dict[str, Any]) -> dict[str, Any]:
+    return {**{key: value for key, value in plain.items() if key != "place"}, "device": plain["place"]}
+
+
+def tomorrow(patch: Callable[[Any, str, Any], None]) -> None:
+    """The program after SCHEMA was raised to 2."""
+    patch(schemas, "SCHEMA", 2)
+    patch(schemas, "UPGRADES", {1: renamed})
