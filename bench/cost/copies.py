@@ -47,7 +47,7 @@ def attempt(call: Callable[..., Any], *args: Any) -> Any:
         why = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise BenchError(
             f"the forward pass that counts operations fails at {tuple(args[-1].shape)}: {why}",
-            remedy="choose an input size that the model takes",
+            remedy="choose a size that the model takes; operators of one's own need a kernel for the meta device",
         ) from error
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._ops import HigherOrderOperator
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -69,7 +70,7 @@ def watch(model: nn.Module, shape: Shape) -> Watched:
     """Both counters that watch operations, over one forward pass; raises BenchError where the pass cannot be made."""
     copied = twin(model, "meta")
     closed = _ClosedForm(copied)
-    with torch.no_grad(), written_out_attention(), closed, FlopCounterMode(display=False) as counter:
+    with torch.no_grad(), written_out_attention(), FlopCounterMode(display=False) as counter, closed:
         attempt(copied, torch.zeros(shape, device="meta"))
     flops = {str(packet): int(n) for packet, n in counter.get_flop_counts().get("Global", {}).items()}
     return Watched(flops, tuple(closed.products), tuple(sorted(closed.uncounted - set(flops))))
@@ -78,7 +79,7 @@ def watch(model: nn.Module, shape: Shape) -> Watched:
 class _ClosedForm(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Multiply-adds of every product from the shapes that go in, and the module that called it.
 
-    Entered before torch's counter it sees what is left once that has taken compound operators apart.
+    Entered after torch's counter it sees everything first, also operators over functions, which the counter lets pass.
     """
 
     supports_higher_order_operators = True
@@ -104,7 +105,7 @@ class _ClosedForm(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if name in _FORMULAS:
             macs, winograd = _FORMULAS[name](*args)
             self.products.append(Product(self._inside[-1], name, macs, winograd))
-        elif is_heavy(operator):
+        elif is_heavy(operator) or isinstance(func, HigherOrderOperator):  # what the latter calls may stay unseen
             self.uncounted.add(operator.replace("::", "."))
         return func(*args, **(kwargs or {}))
 
