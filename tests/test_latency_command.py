@@ -408,3 +408,38 @@ def test_where_weights_come_from_changes_no_cost() -> None:
     trained = Component(name="pidnet_s", options={"aux": True, "pretrained": "imagenet"})
     assert eager(trained, 7, CostRequest()).model.options == {"aux": True, "pretrained": None}
     assert CostLeft(trained, 7, True, False).model is trained
+
+
+# ------------------------------------------------------------------ what people watch
+
+
+@pytest.mark.usefixtures("behave")
+def test_a_terminal_gets_a_bar_and_the_same_lines(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.cli.timing_progress.is_live", lambda stream: True)
+    code, out, err = bench(*WORDS, "--precision", "fp32,fp16")
+    assert (code, out.count("(n = 360)")) == (1, 2)
+    assert "process 3/3: stored" in err
+    assert "process 2/3: unet_resnet18, pidnet_s: no fp16 here" in err
+
+
+def test_the_time_it_takes_at_most() -> None:
+    from bench.cli.timing_progress import START_S, at_most_s
+    from bench.cost.stopping import CPU_LIMITS, GPU_LIMITS
+
+    two = tuple(Workload(model=Component(name=name), num_classes=7, size=(8, 8)) for name in "ab")
+    assert at_most_s(Asked(workloads=two)) == 3 * (2 * CPU_LIMITS.cap_s + START_S)
+    assert at_most_s(Asked(workloads=two, device="cuda:0", repeats=1)) == 2 * GPU_LIMITS.cap_s + START_S
+    assert at_most_s(Asked(workloads=two, budget_s=1.0, repeats=2, pause_s=30.0)) == 2 * (2 + START_S) + 30
+
+
+def test_a_process_under_way_is_heard_of_now_and_then(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bench.cli import timing_progress
+    from bench.run.latency import Beat
+
+    lines = timing_progress.TimingLines(Asked(workloads=()))
+    for quiet_s, said in ((1e9, ""), (-1.0, "process 2/3: 50%, at work\n")):
+        monkeypatch.setattr(timing_progress, "QUIET_S", quiet_s)
+        lines.event(Beat(2, "at work", 0.5))
+        assert capsys.readouterr().err == said

@@ -97,20 +97,21 @@ def serve(request: Request, tell: Callable[..., None]) -> None:
         slug=machine.device_slug(device, request.threads, surroundings),
     )
     tell(facts=facts.model_dump(mode="json"))
-    session = measure_session(
-        request.workloads,
-        functools.partial(build, seed=request.seed),
-        device=torch.device(device),
-        limits=limits(device, request.budget_s),
-        threads=request.threads,
-        seed=request.seed,
-        macs=_looked_up(request, request.macs),
-        winograd_macs=_looked_up(request, request.winograd_macs),
-        facts=surroundings,
-        watch=machine.watch(device) if hasattr(machine, "watch") else None,
-        energy=request.energy,
-        tell=lambda what, fraction: tell(what=what, fraction=fraction),
-    )
+    with machine.watch(device) as watch:
+        session = measure_session(
+            request.workloads,
+            functools.partial(build, seed=request.seed),
+            device=torch.device(device),
+            limits=limits(device, request.budget_s),
+            threads=request.threads,
+            seed=request.seed,
+            macs=_looked_up(request, request.macs),
+            winograd_macs=_looked_up(request, request.winograd_macs),
+            facts=surroundings,
+            watch=watch,
+            energy=request.energy,
+            tell=lambda what, fraction: tell(what=what, fraction=fraction),
+        )
     readings = Readings(timings=session.timings, canaries=session.canaries, conditions=session.conditions)
     folder = Path(request.folder)
     np.savez(folder / SAMPLES, **session.samples)  # type: ignore[arg-type]
@@ -143,3 +144,5 @@ def limits(device: str, budget_s: float | None) -> Limits | None:
 
 if __name__ == "__main__":
     main()
+    sys.stderr.flush()
+    os._exit(0)  # taking torch apart again takes a second, and all that counts is on the disk
