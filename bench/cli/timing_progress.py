@@ -39,7 +39,7 @@ class TimingLines:
     def __enter__(self) -> Self:
         networks, processes = len(self.asked.workloads), self.asked.repeats
         what = f"timing {networks} workload{'s' * (networks > 1)} in {processes} fresh process{'es' * (processes > 1)}"
-        self.say(f"{what} on {self.asked.device}, at most {duration(at_most_s(self.asked))}")
+        self.say(f"{what} on {self.asked.device}, at most about {duration(at_most_s(self.asked))}")
         return self
 
     def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, at: TracebackType | None) -> None:
