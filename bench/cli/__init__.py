@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from bench.cli import caching, data, doctor, latency, listing, reporting, storing, sweeping
+from bench.cli import auditing, caching, comparing, data, doctor, flops, latency, listing, reporting, storing, sweeping
 from bench.spec import BenchError, ExitCode
 
 app = typer.Typer(
@@ -24,6 +24,9 @@ app = typer.Typer(
 app.command("sweep")(sweeping.sweep)
 app.command("doctor")(doctor.doctor)
 app.command("latency")(latency.latency)
+app.command("flops")(flops.flops)
+app.command("compare")(comparing.compare)
+app.command("audit")(auditing.audit)
 app.command("report")(reporting.report)
 app.command("status")(listing.status)
 app.command("validate")(listing.validate)
