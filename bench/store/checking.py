@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -120,10 +121,15 @@ def _plain(path: Path, run_id: str | None = None) -> Finding | None:
     return Finding(path, "stranger", "is none of ours")
 
 
-def _read(kind: Any, path: Path, moves: tuple[Path, ...], run_id: str | None = None) -> Any:
+@cache
+def _measured() -> TypeAdapter[CostRecord | LatencyRecord]:
+    return TypeAdapter(Measured)
+
+
+def _read(valid: Callable[[Any], Any], path: Path, moves: tuple[Path, ...], run_id: str | None = None) -> Any:
     """The checked value in `path`, or its Finding."""
     try:
-        return TypeAdapter(kind).validate_python(parse(path))
+        return valid(parse(path))
     except NewerSchema as error:
         return Finding(path, "newer", f"{error.problem}; {error.remedy}", (), run_id)
     except BenchError as error:
@@ -167,7 +173,7 @@ def _runs(folder: Path, busy: frozenset[str], away: set[str]) -> Iterator[Findin
 def _run(path: Path, run_id: str) -> Finding | None:
     images = path.with_suffix(".images.npz")
     both = (path, images) if images.exists() or images.is_symlink() else (path,)
-    record = _read(RunRecord, path, both, run_id)
+    record = _read(RunRecord.model_validate, path, both, run_id)
     if isinstance(record, Finding):
         return record
     if record.run_id != run_id:
@@ -201,7 +207,7 @@ def _costs(folder: Path) -> Iterator[Finding]:
 def _cost(path: Path, stamp: str) -> Finding | None:
     samples = path.with_suffix(".samples.npz")
     both = (path, samples) if samples.exists() or samples.is_symlink() else (path,)
-    record: CostRecord | LatencyRecord | Finding = _read(Measured, path, both)
+    record: CostRecord | LatencyRecord | Finding = _read(_measured().validate_python, path, both)
     if isinstance(record, Finding):
         return record
     if record.measured_utc.replace("-", "").replace(":", "") != stamp:
@@ -220,7 +226,7 @@ def _sweeps(folder: Path) -> Iterator[Finding]:
         return
     for path in _files(folder):
         if path.name.endswith(".json") and not path.name.startswith("."):
-            sweep: Sweep | Finding = _read(Sweep, path, (path,))
+            sweep: Sweep | Finding = _read(Sweep.model_validate, path, (path,))
             if isinstance(sweep, Finding):
                 yield sweep
             elif sweep.name != path.name.removesuffix(".json"):
@@ -237,7 +243,7 @@ def _working(folder: Path) -> Iterator[Finding]:
         elif _is_left(path):
             yield _temporary(path, folder.name)
         elif path.name == "failure.json":
-            failure: Failure | Finding = _read(Failure, path, (path,), folder.name)
+            failure: Failure | Finding = _read(Failure.model_validate, path, (path,), folder.name)
             if isinstance(failure, Finding):
                 yield failure
             elif failure.run_id != folder.name:
