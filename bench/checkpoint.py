@@ -1,6 +1,6 @@
 """Loop state <-> disk, so that a killed run goes on to the same numbers.
 
-A checkpoint file is one line of JSON (run id, step, sha256 and size of the rest) followed by what torch.save writes.
+A checkpoint file is one line of JSON (run id, step, size of the rest, sha256 of it all), then what torch.save writes.
 The digest is checked before anything is parsed, because torch.load does not notice flipped bits; parsing is
 weights-only, without a fallback, and nothing in it may claim more memory than its file has bytes.
 """
@@ -31,17 +31,16 @@ def save(path: Path, state: dict[str, Any], *, run_id: str, step: int) -> None:
     buffer = io.BytesIO()
     torch.save(state, buffer)
     content = buffer.getvalue()
-    head = {"run_id": run_id, "step": step, "sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
-    replace(path, json.dumps(head, sort_keys=True).encode() + b"\n" + content, points="ckpt")
+    replace(path, _head(run_id, step, content) + content, points="ckpt")
 
 
 def load(path: Path, *, run_id: str) -> dict[str, Any]:
     """The state in `path`, on the CPU.  Raises BenchError (code STORE) if it is damaged or of another run."""
     try:
-        first, _, content = path.read_bytes().partition(b"\n")
+        first, line, content = path.read_bytes().partition(b"\n")
         head = json.loads(first)
-        intact = len(content) == head["bytes"] and hashlib.sha256(content).hexdigest() == head["sha256"]
         owner = head["run_id"]
+        intact = first + line == _head(owner, head["step"], content)
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         intact, owner = False, run_id
     if not intact:
@@ -57,6 +56,13 @@ def load(path: Path, *, run_id: str) -> dict[str, Any]:
     if not isinstance(state, dict) or any(_spread(tensor) for tensor in _tensors(state)):
         raise _refused(path, "checkpoint claims more than its bytes hold")
     return state
+
+
+def _head(run_id: str, step: int, content: bytes) -> bytes:
+    facts = {"run_id": run_id, "step": step, "bytes": len(content)}
+    whole = hashlib.sha256(json.dumps(facts).encode())
+    whole.update(content)
+    return json.dumps({**facts, "sha256": whole.hexdigest()}).encode() + b"\n"
 
 
 def step_file(folder: Path, step: int) -> Path:

@@ -1,9 +1,13 @@
-"""Checkpoints: whole or not there, checked before they are parsed, two kept."""
+"""Checkpoints: whole or not there, checked before they are parsed, the right one's, two kept."""
 
 from __future__ import annotations
 
+import io
+import json
 import random
+import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -19,6 +23,10 @@ def saved(folder: Path, *steps: int) -> None:
         checkpoint.save_step(folder, {**STATE, "step": step}, run_id="r-1", step=step)
 
 
+def steps_in(folder: Path) -> list[str]:
+    return sorted(p.name for p in folder.iterdir())
+
+
 def test_a_state_comes_back(tmp_path: Path) -> None:
     saved(tmp_path, 3)
     state = checkpoint.newest(tmp_path, run_id="r-1")
@@ -29,25 +37,41 @@ def test_a_state_comes_back(tmp_path: Path) -> None:
 
 def test_the_newest_two_are_kept(tmp_path: Path) -> None:
     saved(tmp_path, 3, 20, 100)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["step-00000020.pt", "step-00000100.pt"]
+    assert steps_in(tmp_path) == ["step-00000020.pt", "step-00000100.pt"]
 
 
-def test_every_flipped_bit_is_noticed_before_parsing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_went_back_keeps_what_it_makes_now(tmp_path: Path) -> None:
+    saved(tmp_path, 80, 90)
+    saved(tmp_path, 10)
+    assert steps_in(tmp_path) == ["step-00000010.pt"]
+
+
+def damage(path: Path) -> list[bytes]:
+    """300 contents with one bit flipped, 200 cut short, and six that are something else."""
+    whole, drawn = path.read_bytes(), random.Random(0)
+    found = []
+    for _ in range(300):
+        flipped = bytearray(whole)
+        flipped[drawn.randrange(len(whole))] ^= 1 << drawn.randrange(8)
+        found.append(bytes(flipped))
+    found += [whole[: drawn.randrange(len(whole))] for _ in range(200)]
+    head, _, rest = whole.partition(b"\n")
+    wrong = json.dumps({**json.loads(head), "sha256": "0" * 64}).encode() + b"\n" + rest
+    missing = json.dumps({k: v for k, v in json.loads(head).items() if k != "sha256"}).encode() + b"\n" + rest
+    pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 12345\n"
+    return [*found, wrong, missing, pointer, b"", b"<html>\nno</html>", b"[" * 100_000]
+
+
+def test_all_damage_is_noticed_before_parsing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     saved(tmp_path, 3)
     path = checkpoint.step_file(tmp_path, 3)
-    whole = path.read_bytes()
     monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("parsed damaged bytes"))
-    drawn = random.Random(0)
-    for _ in range(100):
-        damaged = bytearray(whole)
-        damaged[drawn.randrange(whole.index(b"\n"), len(whole))] ^= 1 << drawn.randrange(8)
-        path.write_bytes(damaged)
+    contents = damage(path)
+    for content in contents:
+        path.write_bytes(content)
         with pytest.raises(BenchError, match="damaged"):
             checkpoint.load(path, run_id="r-1")
-    for length in (0, 1, 50, len(whole) - 1):
-        path.write_bytes(whole[:length])
-        with pytest.raises(BenchError, match="damaged"):
-            checkpoint.load(path, run_id="r-1")
+    assert len(contents) == 506
 
 
 def test_torch_alone_would_not_notice(tmp_path: Path) -> None:
@@ -60,13 +84,26 @@ def test_torch_alone_would_not_notice(tmp_path: Path) -> None:
     assert not torch.equal(torch.load(path, weights_only=True)["model"]["w"], torch.arange(50.0))
 
 
-def test_a_damaged_newest_gives_way_to_the_one_before_with_a_warning(tmp_path: Path) -> None:
+def test_damaged_ones_give_way_to_the_one_before_with_one_warning(tmp_path: Path) -> None:
     saved(tmp_path, 3, 20)
     checkpoint.step_file(tmp_path, 20).write_bytes(b"<html>")
-    with pytest.warns(UserWarning, match="damaged.*the one before it is used"):
+    checkpoint.step_file(tmp_path, 40).write_bytes(b"")
+    with pytest.warns(UserWarning, match="damaged") as told:
         state = checkpoint.newest(tmp_path, run_id="r-1")
     assert state is not None
     assert state["step"] == 3
+    assert [str(w.message).partition(": ")[2] for w in told] == [
+        "checkpoint is damaged (and 1 more); the one before it is used"
+    ]
+    saved(tmp_path, 60)
+    assert [n for n in steps_in(tmp_path) if n.startswith("step")] == ["step-00000003.pt", "step-00000060.pt"]
+
+
+def test_what_a_kill_has_left_is_removed(tmp_path: Path) -> None:
+    saved(tmp_path, 3)
+    (tmp_path / ".step-00000004.pt.999999999.tmp").write_text("half")
+    assert checkpoint.newest(tmp_path, run_id="r-1")
+    assert steps_in(tmp_path) == ["step-00000003.pt"]
 
 
 def test_a_checkpoint_is_for_its_own_run_only(tmp_path: Path) -> None:
@@ -77,3 +114,85 @@ def test_a_checkpoint_is_for_its_own_run_only(tmp_path: Path) -> None:
 
 def test_nothing_there_is_nothing(tmp_path: Path) -> None:
     assert checkpoint.newest(tmp_path / "none", run_id="r-1") is None
+
+
+# ------------------------------------------------------------------ claims more than it holds
+
+
+def signed(content: bytes) -> bytes:
+    """A file that says of itself that it is whole."""
+    return checkpoint._head("r-1", 1, content) + content
+
+
+def packed(state: Any, *, squeeze: bool = False) -> bytes:
+    plain, other = io.BytesIO(), io.BytesIO()
+    torch.save(state, plain)
+    if not squeeze:
+        return plain.getvalue()
+    with zipfile.ZipFile(plain) as old, zipfile.ZipFile(other, "w", zipfile.ZIP_DEFLATED) as new:
+        for entry in old.infolist():
+            new.writestr(entry.filename, old.read(entry))
+    return other.getvalue()
+
+
+def overlapping() -> bytes:
+    """One run of bytes listed as two entries."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr("archive/data/0", b"x" * 5000)
+        archive.filelist *= 2
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (packed({"w": torch.zeros(1).expand(10**6, 10**6)}), "claims more than its bytes hold"),
+        (packed({"a": [{"w": (torch.zeros(1).expand(2, 2),)}]}), "claims more than its bytes hold"),
+        (packed({"w": torch.zeros(10**6)}, squeeze=True), "claims more than its bytes hold"),
+        (overlapping(), "claims more than its bytes hold"),
+        (b"not an archive", "claims more than its bytes hold"),
+        (packed([1, 2]), "claims more than its bytes hold"),
+        (packed({"f": Path("x")}), "cannot be read"),
+    ],
+    ids=["spread", "spread within", "squeezed", "overlapping", "no archive", "no dict", "an object"],
+)
+def test_no_more_is_claimed_than_is_there(tmp_path: Path, content: bytes, words: str) -> None:
+    path = tmp_path / "step-00000001.pt"
+    path.write_bytes(signed(content))
+    with pytest.raises(BenchError, match=words):
+        checkpoint.load(path, run_id="r-1")
+
+
+def test_torch_alone_would_take_them() -> None:
+    for content in (packed({"w": torch.zeros(1).expand(10**6, 10**6)}), packed({"w": torch.zeros(9)}, squeeze=True)):
+        assert torch.load(io.BytesIO(content), weights_only=True)
+
+
+def test_an_honest_state_is_taken(tmp_path: Path) -> None:
+    shared = torch.arange(12.0)
+    state = {"a": shared[:5], "b": shared.view(3, 4).t(), "c": torch.zeros(0), "d": torch.tensor(1), "e": shared}
+    checkpoint.save(tmp_path / "x.pt", state, run_id="r-1", step=1)
+    back = checkpoint.load(tmp_path / "x.pt", run_id="r-1")
+    assert all(torch.equal(back[key], state[key]) for key in state)
+
+
+OWN = {"w": torch.ones(2, 3), "n": torch.tensor(4)}
+
+
+@pytest.mark.parametrize(
+    ("saved", "words"),
+    [
+        ({"w": torch.ones(2, 3)}, "another model"),
+        ({**OWN, "more": torch.ones(1)}, "another model"),
+        ({**OWN, "w": torch.ones(2, 4)}, "another shape or precision at w"),
+        ({**OWN, "w": torch.ones(2, 3, dtype=torch.float64)}, "another shape or precision at w"),
+        ({**OWN, "w": torch.full((2, 3), float("nan"))}, "not finite at w"),
+        ({**OWN, "w": torch.full((2, 3), float("inf"))}, "not finite at w"),
+        ({**OWN, "w": 3}, "another shape or precision at w"),
+        (None, "another model"),
+    ],
+)
+def test_weights_of_something_else_are_refused(saved: Any, words: str) -> None:
+    assert words in (checkpoint.misfit(saved, OWN) or "")
+    assert checkpoint.misfit(dict(OWN), OWN) is None

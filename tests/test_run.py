@@ -10,15 +10,17 @@ from typing import Any
 import pytest
 import torch
 
+from bench import checkpoint
 from bench.cache import Cache
+from bench.run import training
 from bench.run.attempt import attempt
-from bench.run.events import Phase
+from bench.run.events import Phase, Taken
 from bench.run.parts import check
 from bench.run.place import Place, pick_device
+from bench.run.standing import outcome, standing
 from bench.run.training import Run
 from bench.spec import BenchError, ExitCode, Failure, PlannedRun, RunRecord
 from bench.store import Store
-from bench.train import Progress
 
 Make = Callable[..., PlannedRun]
 
@@ -26,6 +28,13 @@ Make = Callable[..., PlannedRun]
 @pytest.fixture
 def place(results: Path) -> Place:
     return Place(store=Store(results), sweep="test", workers=1)
+
+
+@pytest.fixture(autouse=True)
+def _quick(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures are drawn where a test is about them."""
+    if "picture" not in request.node.name:
+        monkeypatch.setattr(Run, "draw", lambda *_: None)
 
 
 def finish(planned: PlannedRun, place: Place) -> RunRecord | Failure:
@@ -37,13 +46,11 @@ def finish(planned: PlannedRun, place: Place) -> RunRecord | Failure:
 def numbers(record: RunRecord | Failure) -> dict[str, Any]:
     """A record without what may differ between two runs of the same thing."""
     assert isinstance(record, RunRecord), record
-    timing = {"seconds", "memory_bytes", "started_utc", "finished_utc", "machine", "resumed_at"}
+    timing = {"seconds", "memory_bytes", "started_utc", "finished_utc", "machine", "resumed_at", "commit", "dirty"}
     return record.model_dump(mode="json", exclude=timing)
 
 
 def weights(place: Place, planned: PlannedRun) -> dict[str, torch.Tensor]:
-    from bench import checkpoint
-
     state = checkpoint.load(place.store.run_folder(planned.run_id) / "chosen.pt", run_id=planned.run_id)
     found: dict[str, torch.Tensor] = state["model"]
     return found
@@ -84,12 +91,12 @@ def test_the_same_run_twice_gives_the_same_numbers_and_weights(planned: Make, pl
     assert numbers(third)["confusion"] != numbers(first)["confusion"]
 
 
-def interrupt(planned: PlannedRun, place: Place, after: int) -> Failure:
-    """Ask the run to stop once it has told of step `after`."""
+def interrupt(planned: PlannedRun, place: Place, at: int | str) -> Failure:
+    """Ask the run to stop once it has told of step `at`, or of a phase of that name."""
     wish: list[bool] = []
     last: object = None
     for last in attempt(planned, replace(place, stop=lambda: bool(wish))):
-        if isinstance(last, Progress) and last.step == after:
+        if at in (getattr(last, "step", None), getattr(last, "what", None)):
             wish.append(True)
     assert isinstance(last, Failure)
     return last
@@ -108,6 +115,163 @@ def test_a_stopped_run_goes_on_to_the_same_numbers(planned: Make, place: Place, 
     assert numbers(resumed) == numbers(whole)
     assert same(weights(other, run), weights(place, run))
     assert other.store.read().failures == ()
+
+
+LOOKS: dict[str, Any] = {"steps": 6, "evaluate_every": 2, "choose": "source_val", "optimizer": "adamw"}
+
+
+def test_a_run_stopped_in_an_evaluation_makes_that_evaluation_when_it_goes_on(
+    planned: Make, place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, other = planned(**LOOKS), replace(place, store=Store(tmp_path / "b" / "results"))
+    whole = finish(run, place)
+    wish: list[bool] = []
+    batches, seen = training.scoring_batches, []
+
+    def noted(*args: Any, **words: Any) -> Any:
+        for batch in batches(*args, **words):
+            seen.append(batch)
+            wish.extend([True] * (len(seen) == 4))  # within the second evaluation, of two domains of one batch each
+            yield batch
+
+    with monkeypatch.context() as patched:
+        patched.setattr(training, "scoring_batches", noted)
+        *_, failure = attempt(run, replace(other, stop=lambda: bool(wish)))
+    assert isinstance(failure, Failure)
+    assert (failure.state, failure.reason) == ("interrupted", "stopped after step 4 of 6; state saved")
+    resumed = finish(run, other)
+    assert isinstance(resumed, RunRecord)
+    assert resumed.resumed_at == (4,)
+    assert numbers(resumed) == numbers(whole)
+    assert same(weights(other, run), weights(place, run))
+
+
+@pytest.mark.parametrize(("at", "reason"), [("reading images", "stopped while reading"), ("scoring", "after step 6")])
+def test_a_run_can_be_stopped_before_and_after_its_training(
+    planned: Make, place: Place, tmp_path: Path, at: str, reason: str
+) -> None:
+    run, other = planned(**LOOKS), replace(place, store=Store(tmp_path / "b" / "results"))
+    failure = interrupt(run, other, at)
+    assert (failure.state, reason in failure.reason) == ("interrupted", True)
+    assert numbers(finish(run, other)) == numbers(finish(run, place))
+
+
+def test_a_damaged_checkpoint_costs_steps_and_changes_nothing(planned: Make, place: Place, tmp_path: Path) -> None:
+    run, other = planned(**LOOKS), replace(place, store=Store(tmp_path / "b" / "results"), checkpoint_s=-1.0)
+    whole = finish(run, place)
+    interrupt(run, other, 5)
+    newest = checkpoint.step_file(other.store.run_folder(run.run_id), 5)
+    newest.write_bytes(newest.read_bytes()[:-1])
+    with pytest.warns(UserWarning, match=r"step-00000005.pt: checkpoint is damaged; the one before it is used"):
+        resumed = finish(run, other)
+    assert isinstance(resumed, RunRecord)
+    assert resumed.resumed_at == (4,)
+    assert numbers(resumed) == numbers(whole)
+    assert same(weights(other, run), weights(place, run))
+
+
+def test_best_weights_stay_while_a_checkpoint_speaks_of_them(planned: Make, place: Place) -> None:
+    run = planned(**LOOKS)
+    interrupt(run, replace(place, checkpoint_s=-1.0), 5)
+    folder = place.store.run_folder(run.run_id)
+    bests = {checkpoint.load(p, run_id=run.run_id)["journal"]["best"][1] for p in folder.glob("step-*.pt")}
+    assert {p.name for p in folder.glob("best-*.pt")} == {checkpoint.best_file(folder, step).name for step in bests}
+
+
+def test_a_network_that_draws_by_itself_goes_on_drawing(
+    planned: Make, place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bench.models.segmodel import SegModel
+
+    def dropping(self: SegModel, images: torch.Tensor) -> Any:
+        return torch.nn.Module.__call__(self, torch.nn.functional.dropout(images, 0.5, self.training))
+
+    monkeypatch.setattr(SegModel, "__call__", dropping)
+    run, other = planned(steps=6), replace(place, store=Store(tmp_path / "b" / "results"))
+    whole = finish(run, place)
+    interrupt(run, other, 3)
+    torch.manual_seed(5)
+    assert numbers(finish(run, other)) == numbers(whole)
+    interrupt(run, third := replace(place, store=Store(tmp_path / "c" / "results")), 3)
+    monkeypatch.setattr(torch, "set_rng_state", lambda state: None)
+    assert numbers(finish(run, third)) != numbers(whole)
+
+
+@pytest.mark.parametrize("what", ["classes", "fp64", "nan", "shape", "missing", "other run"])
+def test_another_runs_checkpoint_is_refused(
+    planned: Make, place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    run, other = planned(steps=6), replace(place, store=Store(tmp_path / "b" / "results"))
+    whole = finish(run, place)
+    giver = planned(steps=6, seed=1) if what == "other run" else run
+    interrupt(giver, other, 3)
+    path = checkpoint.step_file(other.store.run_folder(giver.run_id), 3)
+    state = checkpoint.load(path, run_id=giver.run_id)
+    name = next(iter(state["model"]))
+    first = state["model"].pop(name)
+    if what == "classes":
+        state["made_with"]["classes"] = "others"
+    swapped = {"fp64": first.double(), "nan": first * float("nan"), "shape": first[:-1], "missing": None}.get(
+        what, first
+    )
+    state["model"] = {**({} if swapped is None else {name: swapped}), **state["model"]}
+    path = checkpoint.step_file(other.store.run_folder(run.run_id), 3)
+    checkpoint.save(path, state, run_id=giver.run_id, step=3)
+    with pytest.warns(UserWarning, match=r"belongs to|another model|another shape|not finite|starts anew: classes"):
+        found = finish(run, other)
+    assert isinstance(found, RunRecord)
+    assert found.resumed_at == ()
+    assert numbers(found) == numbers(whole)
+
+
+def test_a_run_that_somebody_has_is_left_to_them(planned: Make, place: Place) -> None:
+    run = planned()
+    first = attempt(run, place)
+    next(first)
+    assert list(attempt(run, place)) == [Taken(done=False)]
+    *_, last = first
+    assert isinstance(last, RunRecord)
+
+
+def test_a_run_that_was_done_since_it_was_planned_is_not_run_again(planned: Make, place: Place) -> None:
+    run = planned()
+    seen = replace(place, seen={run.run_id: standing(place.store, run.run_id)})
+    assert interrupt(run, place, 2).state == "interrupted"
+    assert isinstance(finish(run, seen), RunRecord)  # half done by another: gone on with
+    seen = replace(place, seen={run.run_id: (0, "")})
+    assert list(attempt(run, seen)) == [Taken(done=True)]
+    assert outcome(place.store, run.run_id) is not None
+    assert isinstance(finish(run, replace(place, seen={run.run_id: (1, "")})), RunRecord)  # a rerun, as planned
+    assert place.store.attempts(run.run_id) == 2
+
+
+def test_a_try_that_follows_another_of_the_same_sweep_is_made(
+    planned: Make, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = planned()
+    seen = replace(place, seen={run.run_id: (0, "")})
+    with monkeypatch.context() as patched:
+        patched.setattr(Run, "train", lambda *_: (_ for _ in ()).throw(RuntimeError("oh")))
+        *_, failure = attempt(run, seen, 1)
+        assert (failure.state, failure.tries) == ("failed", 1)
+        assert list(attempt(run, seen, 1)) == [Taken(done=True)]
+        *_, failure = attempt(run, seen, 2)
+        assert failure.tries == 2
+    *_, last = attempt(run, seen, 3)
+    assert isinstance(last, RunRecord)
+
+
+def test_a_checkpoint_left_beside_a_record_is_not_gone_on_with(planned: Make, place: Place) -> None:
+    run = planned(steps=4)
+    interrupt(run, place, 2)
+    folder = place.store.run_folder(run.run_id)
+    left = checkpoint.step_file(folder, 2).read_bytes()
+    assert isinstance(finish(run, place), RunRecord)
+    checkpoint.step_file(folder, 2).write_bytes(left)  # as a kill between storing and tidying leaves it
+    again = finish(run, place)
+    assert isinstance(again, RunRecord)
+    assert again.resumed_at == ()
+    assert not list(folder.glob("step-*.pt"))
 
 
 def test_a_resume_that_forgets_the_optimizer_is_seen(
