@@ -53,9 +53,10 @@ def contexts(found: Comparison) -> list[str]:
     lines = []
     for device in found.devices:
         rows = [row for (_, on), row in found.cells.items() if on == device]
-        most = wording.spread({len(row.shown) for row in rows if row.shown}) or "no"
+        many = wording.spread({len(row.shown) for row in rows if row.shown}) or "no"
+        processes = f"{many} process{'es' * (many != '1')} a row"
         commits = wording.commits(sorted({(p.commit, p.dirty) for row in rows for p in row.shown}, key=str))
-        said = [device.slug, device.software, f"protocol {device.protocol}", f"{most} process{'es' * (most != '1')} a row"]
+        said = [device.slug, device.software, f"protocol {device.protocol}", processes]
         lines.append(f"{found.names[device]}: {'; '.join([*said, wording.ORIGINS[device.origin], commits])}")
     return lines
 

@@ -5,6 +5,7 @@ Copies of a record count once, and which file was read first changes nothing.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,6 +20,9 @@ from bench.store import Contents, Stored
 FEW = 100
 """Readings of a process below which its row has a dagger."""
 
+SAID = ("few samples", "peak not checked")
+"""Flags that a column or another remark tells already."""
+NUMBER = re.compile(r"\d+(?:\.\d+)?")
 WORST_FIRST = ("impossible", "invalid", "suspect", "launch-bound", "not checked", "ok")
 
 
@@ -75,8 +79,8 @@ class Row:
             told.append("not converged" + (f": {', '.join(r for r in reasons if r)}" if any(reasons) else ""))
         fewest = min((_readings(p) for p in self.shown), default=FEW)
         if fewest < FEW:
-            told.append(f"few readings ({fewest} a process)" if len(self.shown) > 1 else f"few readings ({fewest})")
-        told += [flag for flag in _merged(p.flags for p in self.shown) if not flag.startswith("few samples")]
+            told.append(f"few readings ({fewest} in a process)" if len(self.shown) > 1 else f"few readings ({fewest})")
+        told += [flag for flag in _merged(p.flags for p in self.shown) if not flag.startswith(SAID)]
         energies = [p.timing.energy for p in self.shown if p.timing and p.timing.energy]
         told += sorted({f"energy doubtful ({e['flag']})" for e in energies if isinstance(e.get("flag"), str)})
         for other in self.others if self.shown else ():
@@ -90,10 +94,23 @@ def _readings(process: Process) -> int:
 
 
 def _merged(flags: Iterable[tuple[str, ...]]) -> list[str]:
-    """Flags of all processes, those that differ only in their brackets by their words alone."""
+    """Flags of all processes, each once; those that differ in a number as `std up to 22 % of mean`."""
     every = sorted({flag for own in flags for flag in own})
-    same = wording.grouped(every, lambda flag: flag.partition(" (")[0])
-    return [group[0] if len(group) == 1 else group[0].partition(" (")[0] for group in same]
+    same = wording.grouped(every, lambda flag: NUMBER.sub("#", flag.partition(" (")[0]))
+    return [_worst(group) for group in same]
+
+
+def _worst(same: list[str]) -> str:
+    if len(same) == 1:
+        return same[0]
+    bare = wording.distinct(flag.partition(" (")[0] for flag in same)
+    if len(bare) == 1:
+        return bare[0]
+    return NUMBER.sub(lambda found: f"up to {found[0]}", max(bare, key=_first_number), count=1)
+
+
+def _first_number(flag: str) -> float:
+    return float(NUMBER.findall(flag)[0])
 
 
 # ------------------------------------------------------------------ processes -> rows

@@ -233,6 +233,14 @@ def test_few_readings_and_no_convergence_have_a_dagger():
     assert not column(one(latency([timing(n=100)]))[1], "model", MEDIAN)[0].endswith("†")
 
 
+def test_flags_of_several_processes_are_told_once():
+    flags = [("std 9 % of mean", "contended (0.9)"), ("std 22 % of mean", "contended (0.8)"), ("throttled",)]
+    (row,), _ = one(*(latency([timing(flags=own)], repeat=n) for n, own in enumerate(flags)))
+    assert row.remarks == ["contended", "std up to 22 % of mean", "throttled"]
+    (row,), _ = one(latency([timing(flags=flags[0])]))
+    assert row.remarks == ["contended (0.9)", "std 9 % of mean"]
+
+
 def test_nothing_unknown_is_printed_as_a_number():
     text = render(contents([*ALL, latency([timing(n=1)], CPU, session="x", slug="y")]))
     assert not re.search(r"\b(nan|NaN|inf|None|null)\b", text)
