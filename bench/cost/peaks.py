@@ -129,7 +129,7 @@ def winograd(macs: int, eligible: int) -> int:
     F(4x4, 3x3) of Lavin and Gray 2015 (arXiv 1509.09308), the largest tile that cuDNN uses: a time may beat the direct
     count by as much and still be true.
     """
-    return macs - eligible + -(-eligible // 4)
+    return macs - eligible + eligible // 4
 
 
 # ------------------------------------------------------------------ by name alone
@@ -153,15 +153,3 @@ def card(device_name: str) -> Card | None:
     """The row of a card as torch or NVML call it; None for an unknown name and for one that several cards share."""
     rows = _BY_NAME.get(normalised(device_name), ())
     return rows[0] if len(rows) == 1 else None
-
-
-def peak_flops(device_name: str, precision: Precision) -> float | None:
-    """Peak FLOP/s of a card in a precision; None for an unknown card or a mode that it lacks."""
-    row = card(device_name)
-    return published(row).of(precision) if row else None
-
-
-def fastest_flops(device_name: str) -> float | None:
-    """The most FLOP/s that any float mode of the card can reach: no timing of float work may imply more."""
-    row = card(device_name)
-    return published(row).fastest if row else None

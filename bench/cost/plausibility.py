@@ -55,7 +55,8 @@ def judge(
     card = peak(gpu_name, gpu_facts) if gpu_name else None
     found = _own(times)
     if card is None or macs is None:
-        found.append(Finding("not checked", "peak not checked"))
+        # A processor's peak is never known: its verdict says enough.
+        found.append(Finding("not checked", "peak not checked" if gpu_name else ""))
     else:
         moved = weight_bytes + workload.batch * io_bytes
         found += _against(card, times, workload, macs, winograd_macs, moved)
@@ -63,7 +64,7 @@ def judge(
     verdict: Verdict = min((finding.verdict for finding in found), key=WORST.index, default="ok")
     refused = next((f.text for f in found if f.verdict == verdict and verdict in ("impossible", "invalid")), None)
     flags = [finding.flag for finding in found] + unsteady(times.get("e2e"), on_gpu=gpu_name is not None)
-    return Judgement(verdict, tuple(dict.fromkeys(flags)), refused)
+    return Judgement(verdict, tuple(dict.fromkeys(flag for flag in flags if flag)), refused)
 
 
 # ------------------------------------------------------------------ the rules by what they need
@@ -90,20 +91,19 @@ def _against(
     batch, declared = workload.batch, card.of(workload.precision)
     time = min(times[name].median for name in ("e2e", "device") if name in times) if _timed(times) else None
     if time is None:
-        return [Finding("not checked", "peak not checked")]
-    beyond = max(0.0, moved - (card.l2_bytes or moved))
+        return [Finding("not checked", "no time to check")]
     fewest = macs if winograd_macs is None else winograd_macs
-    least = rules.least_ms(batch * fewest, card.fastest, moved_bytes=beyond, bytes_per_s=card.bytes_per_s)
-    hard = rules.above_every_peak(time, batch * macs, least, card.fastest)
+    hard = rules.above_every_peak(time, batch * macs, rules.least_ms(batch * fewest, card.fastest), card.fastest)
+    beyond = max(0.0, moved - (card.l2_bytes or moved))
+    hard = hard or rules.above_bandwidth(time, beyond, card.bytes_per_s)
     if hard:
         return [hard]
     if declared is None:
         return [Finding("not checked", f"no {workload.precision} peak known")]
     # An unknown share of Winograd convolutions may be all of them; R3 doubts what lies between.
-    fewest = -(-macs // 4) if winograd_macs is None else winograd_macs
-    least = rules.least_ms(batch * fewest, declared, moved_bytes=beyond, bytes_per_s=card.bytes_per_s)
+    fewest = macs // 4 if winograd_macs is None else winograd_macs
+    found = rules.above_declared_peak(time, rules.least_ms(batch * fewest, declared), workload.precision)
     share = 2e3 * batch * macs / time / declared
-    found = rules.above_declared_peak(time, least, workload.precision)
     found = found or rules.efficiency(share, launch_bound=_launch_bound(times))
     return [found] if found else []
 
@@ -211,29 +211,3 @@ def unsteady(series: Series | None, *, on_gpu: bool) -> list[str]:
     if abs(series.drift or 0.0) > (0.005 if on_gpu else 0.02):
         flags.append(f"drift {100 * (series.drift or 0.0):+.1f} %")
     return flags
-
-
-# ------------------------------------------------------------------ what the first protocol's callers still use
-
-
-def impossible(macs: int, seconds: float, peak_flops: float) -> str | None:
-    """The work implied by `seconds` is more than the card can do in any float format."""
-    if seconds <= 0:
-        return "no time passed"
-    implied = 2 * macs / seconds
-    if implied <= rules.TOLERANCE * peak_flops:
-        return None
-    return (
-        f"impossible: {1e3 * seconds:.3f} ms for {macs / 1e9:.1f} GMAC is {implied / 1e12:.1f} TFLOP/s, "
-        f"{100 * implied / peak_flops:.0f} % of the card's peak; the timer did not wait for the device"
-    )
-
-
-def scattered(mean: float, std: float | None) -> str | None:
-    """The readings vary by more than half their mean."""
-    if std is None or std <= rules.MAX_CV * mean:
-        return None
-    return (
-        f"invalid: the readings scatter by {100 * std / mean:.0f} % of their mean "
-        f"(at most {100 * rules.MAX_CV:.0f} %); free the machine and measure again"
-    )

@@ -1,6 +1,7 @@
-"""Figures of one or two workloads -> what cannot be true of them: rules R1 to R12, each a function of numbers alone.
+"""Figures of one or two workloads -> what cannot be true of them: rules R1 to R10, each a function of numbers alone.
 
-Times in ms per call, FLOP = 2 x multiply-adds; a rule that has nothing to say returns None.
+Times in ms per call, FLOP = 2 x multiply-adds; a rule that has nothing to say returns None.  R11 (counters that must
+agree) is in `bench.cost.counts`, which raises; R12 (parameters of known networks) in `bench.audit.counting`.
 """
 
 from __future__ import annotations
@@ -39,10 +40,9 @@ class Finding(NamedTuple):
 # ------------------------------------------------------------------ one workload against its card
 
 
-def least_ms(macs: float, flops: float, *, moved_bytes: float = 0, bytes_per_s: float | None = None) -> float:
-    """The least time of `macs` multiply-adds at `flops` FLOP/s, or of moving bytes where that takes longer."""
-    memory = moved_bytes / bytes_per_s if bytes_per_s else 0.0
-    return 1e3 * max(2 * macs / flops, memory)
+def least_ms(macs: float, flops: float) -> float:
+    """The least time of `macs` multiply-adds at `flops` FLOP/s."""
+    return 2e3 * macs / flops
 
 
 def above_every_peak(time_ms: float, macs: float, least: float, fastest_flops: float) -> Finding | None:
@@ -68,6 +68,18 @@ def above_declared_peak(time_ms: float, least: float, precision: str) -> Finding
         "(TF32 often is by default): set it, or name the one that ran"
     )
     return Finding("impossible", f"not {precision}", text)
+
+
+def above_bandwidth(time_ms: float, moved_bytes: float, bytes_per_s: float | None) -> Finding | None:
+    """R2: less than the memory needs for bytes that every call must move."""
+    least = 1e3 * moved_bytes / bytes_per_s if bytes_per_s else 0.0
+    if time_ms * TOLERANCE >= least:
+        return None
+    text = (
+        f"impossible: {ms(time_ms)} where the card's memory needs at least {ms(least)} for {moved_bytes / 1e6:.0f} MB "
+        "of weights and images; wait for the device before the clock stops"
+    )
+    return Finding("impossible", "above the memory's bandwidth", text)
 
 
 def efficiency(share: float, *, launch_bound: bool) -> Finding | None:
@@ -187,28 +199,6 @@ def canaries(*, slept_share: float | None, no_op_ms: float, product_share: float
             "another program uses the card, it is throttled, or it is not the card it says"
         )
         return Finding("invalid", "card fails its canary", text)
-    return None
-
-
-def counters(conv_macs: Mapping[str, int], one: int, two: int) -> Finding | None:
-    """R11: {counter: multiply-adds of convolutions}, and the whole count of one image and of two."""
-    if len(set(conv_macs.values())) > 1:
-        told = ", ".join(f"{name} {macs:,}" for name, macs in conv_macs.items())
-        text = f"the counters disagree ({told}): an operator is unknown to one of them, no figure is published"
-        return Finding("invalid", "counters disagree", text)
-    if two != 2 * one:
-        return Finding("invalid", "count not linear", f"two images count {two:,} multiply-adds, one {one:,}")
-    return None
-
-
-def parameters(deployed: int, training: int | None = None, known: int | None = None) -> Finding | None:
-    """R12: the number of parameters against the training graph's and a known one (None: not known)."""
-    if training is not None and deployed > training:
-        text = f"{deployed:,} parameters deployed, {training:,} in training: a deployed network has no more than that"
-        return Finding("invalid", "parameters", text)
-    if known is not None and deployed != known:
-        text = f"{deployed:,} parameters where this network is known to have {known:,}: another network was built"
-        return Finding("invalid", "parameters", text)
     return None
 
 

@@ -9,8 +9,7 @@ import functools
 import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING
 
 from bench.spec import Measurement
 from bench.spec.timing import Series
@@ -31,34 +30,11 @@ BELIEVED = 3.0
 """Robust standard deviations of what is kept that separate a warm-up from chance."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Statistics:
-    """All in the measurement's unit but `n`, `cv` (std / mean); None where there are too few readings."""
+def describe(readings_ms: Sequence[float] | np.ndarray) -> Series:
+    """Statistics over all of `readings_ms`, the kept readings of one time in ms.
 
-    n: int
-    mean: float
-    std: float | None
-    cv: float | None
-    median: float
-    mad: float
-    p5: float
-    p90: float | None
-    p99: float | None
-    min: float
-    max: float
-    first: float | None
-
-
-@overload
-def describe(readings_ms: Measurement) -> Statistics | None: ...
-@overload
-def describe(readings_ms: Sequence[float]) -> Series: ...
-def describe(readings_ms: Sequence[float] | Measurement) -> Series | Statistics | None:
-    """Statistics over all of `readings_ms`, the kept readings of one time in ms; raises ValueError for none, for a
-    negative one and for one that is no number.
+    Raises ValueError for none, for a negative one and for one that is no number.
     """
-    if isinstance(readings_ms, Measurement):
-        return _describe_old(readings_ms)
     import numpy as np
 
     values = np.asarray(readings_ms, dtype=np.float64)
@@ -192,36 +168,3 @@ def autocorrelation(readings: Sequence[float] | np.ndarray) -> float | None:
 def std(values: Sequence[float]) -> float | None:
     """Sample standard deviation (n - 1); None for fewer than two values."""
     return statistics.stdev(values) if len(values) > 1 else None
-
-
-# ------------------------------------------------------------------ what the first protocol's callers still use
-
-
-def _describe_old(measurement: Measurement) -> Statistics | None:
-    values = measurement.values
-    if not values:
-        return None
-    mean, median, spread = statistics.fmean(values), statistics.median(values), std(values)
-    return Statistics(
-        n=len(values),
-        mean=mean,
-        std=spread,
-        cv=None if spread is None or mean == 0 else spread / mean,
-        median=median,
-        mad=statistics.median(abs(value - median) for value in values),
-        p5=percentile(values, 5),
-        p90=percentile(values, 90) if len(values) >= NEEDED["p90"] else None,
-        p99=percentile(values, 99) if len(values) >= NEEDED["p99"] else None,
-        min=min(values),
-        max=max(values),
-        first=measurement.warmups[0] if measurement.warmups else None,
-    )
-
-
-def percentile(values: Sequence[float], percent: float) -> float:
-    """Linear between the two nearest order statistics, as numpy's default."""
-    ordered = sorted(values)
-    place = (len(ordered) - 1) * percent / 100
-    below = math.floor(place)
-    above = min(below + 1, len(ordered) - 1)
-    return ordered[below] + (ordered[above] - ordered[below]) * (place - below)

@@ -18,7 +18,6 @@ from bench.cost.statistics import (
     drift,
     lower_rank,
     median_interval,
-    percentile,
     std,
     warm_cut,
 )
@@ -39,11 +38,6 @@ def test_they_equal_numpys(values: list[float]) -> None:
     assert found.iqr == pytest.approx(np.subtract(*np.percentile(array, [75, 25])), abs=1e-9)
     assert found.p5 == pytest.approx(np.percentile(array, 5))
     assert (found.min, found.max) == (min(values), max(values))
-
-
-@given(READINGS, st.floats(0, 100))
-def test_percentiles_equal_numpys(values: list[float], percent: float) -> None:
-    assert percentile(values, percent) == pytest.approx(np.percentile(values, percent))
 
 
 def test_the_sample_deviation_is_meant_not_the_population_one() -> None:
