@@ -287,6 +287,15 @@ def test_columns_are_those_in_which_rows_differ() -> None:
     assert not {"mode", "precision", "layout", "device", "graph", "reported as"} & set(rows[0])
 
 
+def test_energy_stands_where_it_was_asked_for() -> None:
+    told_j = {"gross_j": 2.5, "net_j": 1.5, "flag": "only 20 calls"}
+    first, second = shown(
+        timing("m", 8.0, energy=told_j), timing("n", 8.0, energy={"gross_j": None, "reason": "untold"})
+    )
+    assert (first["J/image (net)"], first["flags"]) == ("2.500 (1.500)", "energy: only 20 calls")
+    assert (second["J/image (net)"], second["flags"]) == ("", "energy: untold")
+
+
 def test_a_figure_that_cannot_be_is_words_and_a_shaky_one_has_a_dagger() -> None:
     refused = timing("m", 5.0, verdict="impossible", refused="faster than the card")
     shaky = timing("n", 8.0, converged=False, not_converged="drift")
@@ -429,6 +438,7 @@ def test_the_time_it_takes_at_most() -> None:
     two = tuple(Workload(model=Component(name=name), num_classes=7, size=(8, 8)) for name in "ab")
     assert at_most_s(Asked(workloads=two)) == 3 * (2 * CPU_LIMITS.cap_s + START_S)
     assert at_most_s(Asked(workloads=two, device="cuda:0", repeats=1)) == 2 * GPU_LIMITS.cap_s + START_S
+    assert at_most_s(Asked(workloads=two, device="cuda", budget_s=1.0, repeats=1, energy=True)) == 2 * 31 + START_S
     assert at_most_s(Asked(workloads=two, budget_s=1.0, repeats=2, pause_s=30.0)) == 2 * (2 + START_S) + 30
 
 

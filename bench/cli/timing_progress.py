@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from bench.run.latency import Asked, Beat, Event
 
-START_S = 8.0
-"""What a fresh process takes before it times anything."""
+START_S, ENERGY_S = 8.0, 30.0
+"""What a fresh process takes before it times anything, and the energy of a workload."""
 
 
 def at_most_s(asked: Asked) -> float:
@@ -26,7 +26,8 @@ def at_most_s(asked: Asked) -> float:
     from bench.cost.stopping import CPU_LIMITS, GPU_LIMITS
 
     usual = GPU_LIMITS if asked.device.startswith("cuda") else CPU_LIMITS
-    each = len(asked.workloads) * (asked.budget_s or usual.cap_s) + START_S
+    energy_s = ENERGY_S if asked.energy and asked.device.startswith("cuda") else 0.0
+    each = len(asked.workloads) * ((asked.budget_s or usual.cap_s) + energy_s) + START_S
     return asked.repeats * each + (asked.repeats - 1) * asked.pause_s
 
 

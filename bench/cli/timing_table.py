@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,7 @@ SETTINGS: dict[str, Callable[[Any], str]] = {
 """What of a workload gets a column where rows differ in it."""
 
 NUMBERS = {"classes", "batch", "mean ± std (n)", "median [95 %]", "images/s", "device", "graph", "reported as"}
-NUMBERS |= {"memory (MiB)"}
+NUMBERS |= {"memory (MiB)", "J/image (net)"}
 
 
 def rows_of(finished: Iterable[Finished]) -> list[Row]:
@@ -54,8 +55,12 @@ def timing_table(found: Sequence[Row]) -> tuple[list[str], list[list[str]], list
         "graph": [_cell(row, "device", _only_median) if row else "" for row in paired],
         "reported as": [_cell(row, "enqueue", _only_median) for row in shown],
         "memory (MiB)": [_memory(row) for row in shown],
+        "J/image (net)": [_energy(row)[0] for row in shown],
         "verdict": [row.verdict if row.shown else row.words for row in shown],
-        "flags": ["; ".join([*row.remarks, *_of_graph(graph)]) for row, graph in zip(shown, paired, strict=True)],
+        "flags": [
+            "; ".join([*row.remarks, *_energy(row)[1], *_of_graph(graph)])
+            for row, graph in zip(shown, paired, strict=True)
+        ],
     }
     kept = {name: cells for name, cells in columns.items() if any(cells)}
     return list(kept), [list(cells) for cells in zip(*kept.values(), strict=True)], _notes(shown, kept)
@@ -120,6 +125,17 @@ def _memory(row: Row) -> str:
     return f"{max(known) / 2**20:.0f}" if known else ""
 
 
+def _energy(row: Row) -> tuple[str, list[str]]:
+    """(mean over the processes, what a reader must know of it); ("", []) where nobody asked."""
+    asked = [p.timing.energy for p in row.shown if p.timing and p.timing.energy]
+    gross, net = ([e[key] for e in asked if e.get(key) is not None] for key in ("gross_j", "net_j"))
+    told = wording.distinct(str(e[key]) for e in asked for key in ("reason", "flag") if e.get(key))
+    cell = f"{statistics.fmean(gross):.3f}" if gross else ""
+    if net:
+        cell += f" ({statistics.fmean(net):.3f})"
+    return cell, [f"energy: {words}" for words in told]
+
+
 def _of_graph(row: Row | None) -> list[str]:
     """What a reader must know of the graph in an eager row."""
     if row is None:
@@ -135,6 +151,8 @@ def _notes(shown: Sequence[Row], columns: Iterable[str]) -> list[str]:
         notes.append(f"† not converged, or fewer than {FEW} readings in a process: take it as an indication")
     if "device" in columns:
         notes.append("device: on the card alone, queue kept ahead; graph: a CUDA graph's replay")
+    if "J/image (net)" in columns:
+        notes.append("J/image: of the whole card, and in brackets less what it draws when idle")
     if "reported as" in columns:
         notes.append("reported as: what a script that does not wait for the device would have published")
     return notes
