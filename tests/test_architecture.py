@@ -17,13 +17,13 @@ LAYERS = {
     0: "spec names faults",
     1: "sweep store scores machine cost evaluate cache fetch "
     "models datasets samplers augment losses schedulers optimizers",
-    2: "methods plan report train batches journal checkpoint executors",
+    2: "methods plan report audit train batches journal checkpoint executors",
     3: "run doctor",
     4: "cli",
 }
 LAYER_OF = {unit: layer for layer, units in LAYERS.items() for unit in units.split()}
 LAYER_OF["__main__"] = 4
-BESIDES = {"report": {"store", "scores", "cost"}}
+BESIDES = {"report": {"store", "scores", "cost"}, "audit": {"cost"}}
 """Same-or-lower imports that one layer-2 unit is confined to, among the layer-1 units."""
 SINGLE_HOME = {
     "yaml": {"sweep"},
@@ -39,7 +39,7 @@ SINGLE_HOME |= {
     "filelock": {"cli"},
 }
 NO_TORCH = {"spec", "names", "sweep", "plan", "store", "scores", "report", "cli", "datasets", "journal", "__main__"}
-NO_TORCH |= {"fetch", "samplers"}
+NO_TORCH |= {"fetch", "samplers", "audit"}
 COMPONENTS = {"models", "datasets", "samplers", "augment", "losses", "schedulers", "optimizers"}
 FORBIDDEN_NAMES = {"utils", "helpers", "common", "misc", "manager"}
 DANGEROUS = (
@@ -159,6 +159,7 @@ def test_nothing_dangerous_is_called(path: Path) -> None:
         ("sweep", "sweeps/urban_rural.yaml", "--dry-run", "--no-check"),
         ("status", "sweeps/urban_rural.yaml"),
         ("compare",),
+        ("audit", "tests/audit/tables/sane.md"),
         ("report", "--check"),
         ("report", "--format", "csv"),
     ],
