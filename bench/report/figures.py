@@ -67,7 +67,9 @@ def joules(row: Row, name: str) -> float | None:
 
 def remarks(row: Row) -> str:
     """Why there is no figure, or what to know of it beside the verdict."""
-    return "; ".join([row.words] if row.words else (told for told in row.remarks if told != row.verdict))
+    energies = [p.timing.energy for p in row.shown if p.timing and p.timing.energy]
+    doubts = sorted({f"energy doubtful ({e['flag']})" for e in energies if isinstance(e.get("flag"), str)})
+    return row.words or "; ".join([*(told for told in row.remarks if told != row.verdict), *doubts])
 
 
 def flags(row: Row) -> str:

@@ -81,8 +81,6 @@ class Row:
         if fewest < FEW:
             told.append(f"few readings ({fewest} in a process)" if len(self.shown) > 1 else f"few readings ({fewest})")
         told += [flag for flag in _merged(p.flags for p in self.shown) if not flag.startswith(SAID)]
-        energies = [p.timing.energy for p in self.shown if p.timing and p.timing.energy]
-        told += sorted({f"energy doubtful ({e['flag']})" for e in energies if isinstance(e.get("flag"), str)})
         for other in self.others if self.shown else ():
             what = f"refused ({other.refused})" if other.refused else f"failed ({other.failed})"
             told.append(f"another process was {what}" if other.refused else f"another process {what}")

@@ -254,6 +254,15 @@ def test_the_graph_of_a_network_stands_beside_its_calls():
     assert column(shown, "model", "mode") == ["eager", "graph"]  # a graph without its calls is a row of its own
 
 
+def test_energy_and_memory_are_shown_where_they_are_known():
+    known = timing(energy={"gross_j": 2.5, "net_j": 1.25, "flag": "only 20 calls"}, memory_bytes={"inference": 2**30})
+    shown = one(latency([known, timing(UNET, energy={"gross_j": None}, memory_bytes={"inference": None})]))[1]
+    assert column(shown, "model", "J per image, gross / net") == ["2.5 / 1.25", ""]
+    assert column(shown, "model", "peak memory (MiB)") == ["1,024", ""]
+    assert column(shown, "model", "remarks")[0] == "energy doubtful (only 20 calls)"
+    assert "peak memory (MiB)" not in one(latency([timing()]))[1].partition("\n\n- ")[0]
+
+
 def test_a_share_of_peak_is_of_the_declared_precision():
     rows = timings.rows(contents(repeats({"deeplabv2_resnet101": 100.0}, T4)))[0]
     assert compared.group(rows[0], "e2e")[2] == "46 %"  # 369.04 GFLOP in 0.1 s of 8.1 TFLOP/s
