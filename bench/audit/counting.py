@@ -155,7 +155,7 @@ def _work(row: Row, entry: Entry, net: Network) -> Iterator[Finding]:
         unit = "GMAC" if form.unit == "mac" else "GFLOP"
         text = (
             f"{entry.figure.text} = {n} x {giga(form.value)} {unit}: {what} of a batch of {WORDS.get(n, n)}{heads}; "
-            f"{truth}: print that"
+            f"{truth}: print that count"
         )
         yield _found(row, entry, "impossible", "operations", text)
     elif min(abs(entry.figure.value - form.value) / form.value for form in forms) > ANOTHER:

@@ -34,7 +34,7 @@ class Finding:
         column = f'"{printable(self.column, 60)}"' if self.column else ""
         place = ", ".join(part for part in (printable(self.row, 60), column) if part)
         also = f" [and {ranges(self.others)}]" if self.others else ""
-        return f"{self.line}: {self.severity}: {place}: {self.text}{also}"
+        return f"{self.line}: {self.severity}: {f'{place}: ' if place else ''}{self.text}{also}"
 
 
 @dataclass

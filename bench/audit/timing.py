@@ -138,7 +138,7 @@ def _rate_of(work: Work, time_ms: float) -> str:
 
 
 def _card(device: Device, timing: Timing) -> str:
-    return f"a {device.label}{f' ({timing.device_from})' if timing.device_from else ''}"
+    return f"the {device.label}{f' ({timing.device_from})' if timing.device_from else ''}"
 
 
 def _found(row: Row, timing: Timing, severity: Severity, rule: str, text: str, column: str = "") -> Finding:

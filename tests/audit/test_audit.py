@@ -46,7 +46,7 @@ def test_every_fault_of_the_published_table(name: str) -> None:
     (latency,) = said(found, row="DeepLabV2", rule="card")
     assert latency.severity == "impossible"
     assert "4.03 ms for 184.5 GMAC (DeepLabV2-ResNet101 at 512x512)" in latency.text
-    assert "is 91.5 TFLOP/s, 141 % of what a Tesla T4" in latency.text
+    assert "is 91.5 TFLOP/s, 141 % of what the Tesla T4" in latency.text
     assert "1130 % of fp32, where it needs at least 44.8 ms" in latency.text
     (work,) = said(found, row="DeepLabV2", rule="operations")
     assert work.severity == "impossible"
