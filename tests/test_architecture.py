@@ -34,6 +34,7 @@ SINGLE_HOME = {
 SINGLE_HOME |= {
     "rich": {"cli"},
     "typer": {"cli"},
+    "onnxruntime": {"cost"},
     "pynvml": {"machine"},
     "torchvision": {"models"},
     "filelock": {"cli"},

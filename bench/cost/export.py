@@ -49,7 +49,8 @@ def _model(module: nn.Module, example: Tensor) -> bytes:
         program: Any = torch.onnx.export(module, (example,), dynamo=True, verbose=False)
         content: bytes = program.model_proto.SerializeToString()
     except Exception as error:  # the exporter raises its own, torch's and onnx's errors
-        why = (str(error).strip() or type(error).__name__).splitlines()[0]
+        cause = error.__cause__ or error  # the exporter's own words are a page of advice, in colours
+        why = (str(cause).strip() or type(cause).__name__).splitlines()[0]
         raise BenchError(f"the network cannot be exported: {why}") from error
     return content
 

@@ -66,11 +66,12 @@ def prepare(workload: Workload, module: nn.Module, device: Device, *, seed: int,
     output is not that of the batch; torch's own errors pass (out of memory, a capture that fails).
     """
     refuse(workload, device)
-    images = inputs(workload, device, seed=seed)
+    with torch.inference_mode(False), torch.no_grad():  # exporters and compilers refuse weights made in inference mode
+        images = inputs(workload, device, seed=seed)
+        module = to_device(module.eval(), workload, device)
     if any(image.shape != (workload.batch, 3, *workload.size) for image in images):
         raise BenchError(f"an input is not a batch of {workload.batch}: a smaller last batch is no reading of this one")
     params = count_parameters(module)
-    module = to_device(module.eval(), workload, device)
     weight_bytes = sum(tensor.nbytes for tensor in (*module.parameters(), *module.buffers()))
     device.synchronise()
     start = device.now_s()

@@ -141,8 +141,10 @@ def _ready(
     device.forget_peak()
     peak: int | None = None
     try:
+        with torch.inference_mode(False):
+            module = build(workload)
         with device.precision(workload.precision):
-            runner = prepare(workload, build(workload), device, seed=seed, threads=threads)
+            runner = prepare(workload, module, device, seed=seed, threads=threads)
         return Track(index, workload, runner, Ahead(rate) if rate is not None and runner.whole_queue else None)
     except BenchError as error:
         reason = error.problem + (f"; {error.remedy}" if error.remedy else "")

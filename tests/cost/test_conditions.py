@@ -66,12 +66,28 @@ def test_the_precision_of_float32_is_set_and_put_back(precision: str, inside: st
     def fail_inside() -> None:
         with numerics(precision):
             assert state() == (inside, inside, "ieee", True, 0)
+            assert torch.backends.cudnn.allow_tf32 is (precision == "tf32"), "the exporter asks the older switch"
             raise RuntimeError("inside")
 
     before = state()
     with pytest.raises(RuntimeError, match="inside"):
         fail_inside()
     assert state() == before
+
+
+def test_newer_switches_alone_are_put_back_too() -> None:
+    """After them torch refuses to say what the older ones are; the refusal is the negative control."""
+    conv = torch.backends.cudnn.conv
+    before = conv.fp32_precision
+    try:
+        conv.fp32_precision = "ieee"
+        with pytest.raises(RuntimeError, match="mix"):
+            assert torch.backends.cudnn.allow_tf32
+        with numerics("tf32"):
+            assert conv.fp32_precision == "tf32"
+        assert conv.fp32_precision == "ieee"
+    finally:
+        conv.fp32_precision = before
 
 
 @pytest.mark.parametrize(("value", "blocks"), [(None, False), ("", False), ("0", False), ("1", True)])
