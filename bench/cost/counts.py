@@ -10,24 +10,10 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from bench.cost.copies import Shape, twin
+from bench.cost.copies import Shape
 from bench.cost.tracing import Traced, trace
 from bench.cost.watching import Product, Watched, is_heavy, watch
 from bench.spec import BenchError
-
-__all__ = [
-    "Counts",
-    "Parameters",
-    "Shape",
-    "count",
-    "count_fvcore",
-    "count_macs",
-    "count_parameters",
-    "macs_per_image",
-    "parameters",
-    "twin",
-    "winograd_macs",
-]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,11 +84,6 @@ def count(model: nn.Module, input_shape: Shape) -> Counts:
         fvcore=None if refused else traced,
         fvcore_refused=refused,
     )
-
-
-def macs_per_image(model: nn.Module, input_shape: Shape) -> int:
-    """Multiply-adds of one image of `input_shape`; raises as `count` does."""
-    return count(model, input_shape).macs
 
 
 def count_macs(model: nn.Module, input_shape: Shape) -> int:

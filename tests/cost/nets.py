@@ -51,15 +51,3 @@ class Prior(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         return images * (self.left @ self.right).sum()
-
-
-class Resized(nn.Module):
-    """Logits resized to the input, as the published counts of DeepLabV2 have them."""
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, images: Tensor) -> Tensor:
-        logits = self.model(images)["out"]
-        return F.interpolate(logits, size=images.shape[2:], mode="bilinear", align_corners=True)

@@ -19,14 +19,13 @@ from torch.utils import flop_counter
 from torch.utils.flop_counter import FlopCounterMode
 
 from bench.cost import tracing, watching
+from bench.cost.copies import twin
 from bench.cost.counts import (
     count,
     count_fvcore,
     count_macs,
     count_parameters,
-    macs_per_image,
     parameters,
-    twin,
     winograd_macs,
 )
 from bench.models import MODELS, make_model
@@ -75,7 +74,7 @@ def test_linear_and_grouped_layers_agree_between_the_counters() -> None:
 # ------------------------------------------------------------------ nothing is left behind
 
 
-@pytest.mark.parametrize("counter", [count_macs, count_fvcore, macs_per_image, winograd_macs, count])
+@pytest.mark.parametrize("counter", [count_macs, count_fvcore, winograd_macs, count])
 def test_counting_changes_nothing(counter: Any) -> None:
     net = TwoHeads().train()
     net.stem.eval()
@@ -143,8 +142,8 @@ def test_a_sum_of_fvcore_that_misses_multiply_adds_is_refused() -> None:
 
 def test_a_net_that_does_not_count_per_image_is_refused() -> None:
     with pytest.raises(BenchError, match="a figure per image would mislead"):
-        macs_per_image(Prior(), (1, 3, 4, 4))
-    assert macs_per_image(TwoHeads(), (6, 3, 4, 4)) == count_macs(TwoHeads(), (1, 3, 4, 4))
+        count(Prior(), (1, 3, 4, 4))
+    assert count(TwoHeads(), (6, 3, 4, 4)).macs == count_macs(TwoHeads(), (1, 3, 4, 4))
 
 
 def test_every_counter_is_linear_in_the_batch() -> None:
