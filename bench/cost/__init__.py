@@ -1,5 +1,5 @@
 """Model -> what it costs: parameters, multiply-adds, latency, memory; and which of these figures can be true.
 
-`counts` needs no weights and no device, `latency` needs a clock, `profile` puts both together; `peaks`, `plausibility`
-and `statistics` load no torch, so that reports can use them.
+`counts` needs no weights and no device; `session` times workloads on one, through the interface in `clock`.  What
+`statistics`, `stopping`, `rules`, `plausibility`, `peaks` and `evidence` say needs no torch, so that reports can ask.
 """

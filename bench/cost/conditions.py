@@ -1,4 +1,4 @@
-"""The conditions a count or a timing is taken under; whatever is changed here is put back, also after an error."""
+"""The conditions a timing is taken under; whatever is changed here is put back, also after an error."""
 
 from __future__ import annotations
 
@@ -10,21 +10,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import nn
 
 from bench.spec.timing import Precision
-
-
-@contextmanager
-def evaluating(module: nn.Module) -> Iterator[None]:
-    """Eval mode for every part of `module`; each part gets its own mode back (a frozen BN stays frozen)."""
-    modes = [(part, part.training) for part in module.modules()]
-    module.eval()
-    try:
-        yield
-    finally:
-        for part, training in modes:
-            part.training = training
 
 
 @contextmanager

@@ -184,6 +184,7 @@ def _seen(track: Track) -> dict[str, Any]:
         "index": track.index,
         "inputs": track.runner.pool,
         "seconds": round(track.elapsed_s, 3),
+        "compile_s": round(track.runner.first_call_ms / 1e3, 3) if track.workload.mode == "compile" else None,
         "warm_calls": len(track.warmup_ms),
         "preemptions": track.preemptions,
         "cpu_per_wall": None if share is None else round(share, 4),

@@ -6,28 +6,9 @@ import gc
 
 import pytest
 import torch
-from torch import nn
 
 from bench.cost.clock import CpuDevice, device_for
-from bench.cost.conditions import cpu_threads, evaluating, launches_block, no_garbage_collection, numerics
-
-
-class Guarded(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.norm = nn.BatchNorm2d(3)
-        self.branch = nn.Sequential(self.norm)  # the same norm again, under a parent that comes after it
-
-
-def test_eval_mode_gives_every_part_its_own_mode_back() -> None:
-    module = Guarded().train()
-    module.norm.eval()  # frozen by its owner
-    with evaluating(module):
-        assert not any(part.training for part in module.modules())
-    assert (module.training, module.norm.training) == (True, False)
-    module.eval()
-    module.train()  # the negative control: what `model.eval(); ...; model.train()` does
-    assert module.norm.training is True
+from bench.cost.conditions import cpu_threads, launches_block, no_garbage_collection, numerics
 
 
 def test_threads_and_collector_are_put_back_after_an_error() -> None:
