@@ -22,7 +22,7 @@ class Journal:
     """Grows while a run trains; `state` and `restore` take it through a checkpoint."""
 
     def __init__(self) -> None:
-        self.losses: dict[str, list[float]] = {}
+        self.losses: dict[str, list[float | None]] = {}
         self.lr: list[float] = []
         self.evaluations: list[Evaluation] = []
         self.resumed_at: list[int] = []
@@ -33,11 +33,15 @@ class Journal:
     def note(self, progress: Progress, lr: list[float]) -> int | None:
         """Take in a report and each step's learning rate; returns the first step whose loss is not finite."""
         first = progress.step - len(lr)
-        for name, values in progress.losses.items():
-            self.losses.setdefault(name, []).extend(values)
+        for name in self.losses.keys() | progress.losses.keys():  # a loss may begin late, or rest
+            known = self.losses.setdefault(name, [None] * len(self.lr))
+            known.extend(progress.losses.get(name, [None] * len(lr)))
         self.lr.extend(lr)
         bad = [
-            first + i + 1 for values in progress.losses.values() for i, v in enumerate(values) if not math.isfinite(v)
+            first + i + 1
+            for values in progress.losses.values()
+            for i, v in enumerate(values)
+            if v is not None and not math.isfinite(v)
         ]
         return min(bad, default=None)
 
@@ -58,14 +62,14 @@ class Journal:
             self.seconds[what] += time.perf_counter() - before
 
     def history(self) -> History:
-        """The curves, thinned to at most POINTS points of six digits; a loss that is not finite is None."""
+        """The curves, thinned to at most POINTS points of six digits; what is not finite or was not there is None."""
         total = len(self.lr)
         width = max(1, -(-total // POINTS))
         ends = [min(end, total) for end in range(width, total + width, width)]
 
-        def mean(values: list[float], end: int) -> float | None:
-            part = values[end - width if end % width == 0 else end - end % width : end]
-            average = sum(part) / len(part)
+        def mean(values: list[float | None], end: int) -> float | None:
+            part = [v for v in values[end - width if end % width == 0 else end - end % width : end] if v is not None]
+            average = sum(part) / len(part) if part else math.nan
             return float(f"{average:.6g}") if math.isfinite(average) else None
 
         return History(

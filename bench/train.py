@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from bench.optimizers.guard import FinitenessGuard
 from bench.optimizers.rate import set_lr
 
 if TYPE_CHECKING:
@@ -21,33 +22,35 @@ if TYPE_CHECKING:
 class Progress:
     """What happened since the last report: `step` updates made so far; `losses[name]` one value per step since then.
 
-    `lr_factor` is the last step's.  A value that is not finite means that no update was made from that step on.
+    None where a method had no such loss at a step.  `lr_factor` is the last step's.  A value that is not finite means
+    that no update was made from that step on.
     """
 
     step: int
-    losses: dict[str, tuple[float, ...]]
+    losses: dict[str, tuple[float | None, ...]]
     lr_factor: float
 
 
-class FinitenessGuard:
-    """Withholds every update from the first bad loss on, without the host looking at the device.
+class History:
+    """Scalars of the steps since the last report, on the device."""
 
-    Fused optimizers skip an update while their `found_inf` tensor is 1, the mechanism GradScaler uses; here that tensor
-    is one flag that is only ever raised.  All of ours are fused; one that is not would still be told of at the next
-    report, its weights spoilt by then.
-    """
+    def __init__(self) -> None:
+        self.steps = 0
+        self.values: dict[str, list[Tensor]] = {}
+        self.at: dict[str, list[int]] = {}
 
-    def __init__(self, optimizers: Sequence[torch.optim.Optimizer], device: torch.device) -> None:
-        self.bad, self.one = torch.zeros((), device=device), torch.ones((), device=device)
-        for optimizer in optimizers:
-            optimizer.found_inf = self.bad  # type: ignore[attr-defined]
+    def note(self, name: str, value: Tensor) -> None:
+        """Take in a scalar of the step that is being made."""
+        self.values.setdefault(name, []).append(value)
+        self.at.setdefault(name, []).append(self.steps)
 
-    def look(self, loss: Tensor) -> None:
-        """Raise the flag if `loss` is nan or infinite; GradScaler's own check, which also multiplies the loss by 1.
-
-        Public functions need two or three operations for it: 7 to 19 microseconds more of each step on a CPU.
-        """
-        torch._amp_foreach_non_finite_check_and_unscale_([loss], self.bad, self.one)
+    def read(self) -> dict[str, tuple[float | None, ...]]:
+        """The only place where the host reads the device."""
+        read: dict[str, tuple[float | None, ...]] = {}
+        for name, values in self.values.items():
+            found = dict(zip(self.at[name], torch.stack(values).float().tolist(), strict=True))
+            read[name] = tuple(found.get(step) for step in range(self.steps))
+        return read
 
 
 def train(
@@ -70,7 +73,7 @@ def train(
     training mode after it.
     """
     guard = None if scaler else FinitenessGuard(optimizers, device)
-    history: dict[str, list[Tensor]] = {}
+    history = History()
     model.train()
     for step in range(start, steps):
         factor = lr_factor(step)
@@ -81,9 +84,11 @@ def train(
         for name, loss in method.losses(model, batch):
             (scaler.scale(loss) if scaler else loss).backward()  # type: ignore[no-untyped-call]
             loss = loss.detach()
-            history.setdefault(name, []).append(loss)  # stays on the device: read at the next pause
+            history.note(name, loss)  # stays on the device: read at the next pause
             if guard:
                 guard.look(loss)
+        for name, value in method.watched.items():
+            history.note(name, value.detach())
         for optimizer in optimizers:
             if scaler:
                 scaler.step(optimizer)
@@ -92,13 +97,9 @@ def train(
         if scaler:
             scaler.update()
         method.after_step(model)
+        history.steps += 1
         done = step + 1
         if pause(done) or done == steps:
-            yield Progress(done, _read(history), factor)
-            history.clear()
+            yield Progress(done, history.read(), factor)
+            history = History()
             model.train()
-
-
-def _read(history: dict[str, list[Tensor]]) -> dict[str, tuple[float, ...]]:
-    """The only place where the host reads the device."""
-    return {name: tuple(torch.stack(values).float().tolist()) for name, values in history.items()}

@@ -5,8 +5,9 @@ keeps what was decoded from files, with `manifest` (what it was made from), `row
 """
 
 from bench.cache.disk import stored_split
+from bench.cache.joined import joined
 from bench.cache.manifest import FileDataset
 from bench.cache.memory import Cache, read_split
 from bench.cache.split import Split, resident
 
-__all__ = ["Cache", "FileDataset", "Split", "read_split", "resident", "stored_split"]
+__all__ = ["Cache", "FileDataset", "Split", "joined", "read_split", "resident", "stored_split"]

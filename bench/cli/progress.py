@@ -138,7 +138,8 @@ class Live(Lines):
 
 def _losses(event: Any) -> str:
     """`segmentation 1.234`: the mean of each loss since the last report."""
-    return ", ".join(f"{name} {sum(values) / len(values):.3f}" for name, values in event.losses.items() if values)
+    told = {name: [v for v in values if v is not None] for name, values in event.losses.items()}
+    return ", ".join(f"{name} {sum(values) / len(values):.3f}" for name, values in told.items() if values)
 
 
 def display(total: int) -> Lines:

@@ -25,6 +25,8 @@ class Combined(Method):
         super().__init__(loss)
         self.parts = parts
         self.needs_target = any(part.needs_target for part in parts)  # type: ignore[misc]
+        self.target_batches = any(part.needs_target and part.target_batches for part in parts)  # type: ignore[misc]
+        self.online = any(part.online for part in parts)  # type: ignore[misc]
 
     def attach(self, model: SegModel, setting: Setting) -> None:
         for part in self.parts:
@@ -39,6 +41,7 @@ class Combined(Method):
     def adapt(self, model: SegModel, batch: Batch) -> Iterator[tuple[str, Tensor]]:
         for part in self.parts:
             yield from part.adapt(model, batch)
+        self.watched = {name: value for part in self.parts for name, value in part.watched.items()}
 
     def after_step(self, model: SegModel) -> None:
         for part in self.parts:

@@ -44,13 +44,22 @@ class Method:
     """
 
     needs_target: ClassVar[bool] = False
-    """Whether batches must carry `target_images`."""
+    """Whether the run must name a target."""
+
+    target_batches: ClassVar[bool] = True
+    """Whether a method that needs a target wants its images in batches; one that adapts afterwards does not."""
+
+    online: ClassVar[bool] = False
+    """Whether the network that `adapted` gives changes while it predicts: then each domain is scored by a copy."""
 
     labels_from: ClassVar[Literal["source", "target", "both"]] = "source"
     """Whose labels it trains on: all methods but the two reference rows `oracle` and `joint` see the source's alone."""
 
     optimizers: tuple[torch.optim.Optimizer, ...] = ()
     """Those of its own networks, there after `attach`; they follow the run's schedule and step with its optimizer."""
+
+    watched: Mapping[str, Tensor] = {}
+    """Scalars of this step that are no losses but worth a curve, such as how much of its labels a teacher believes."""
 
     def __init__(self, loss: Loss) -> None:
         self.loss = loss

@@ -40,7 +40,7 @@ class Reached:
     """A report of the loop, as it comes from another process: the fields that a display needs."""
 
     step: int
-    losses: dict[str, tuple[float, ...]]
+    losses: dict[str, tuple[float | None, ...]]
 
 
 Event: TypeAlias = "Phase | Progress | Reached | Taken | RunRecord | Failure"

@@ -12,10 +12,11 @@ import numpy as np
 import torch
 
 from bench import names
-from bench.batches import Transform, crop_size, steps_per_epoch
-from bench.methods.method import Method
+from bench.batches import Batch, Transform, crop_size, steps_per_epoch
+from bench.methods.method import Method, Setting
 from bench.models.segmodel import SegModel
 from bench.run.place import Place
+from bench.run.sight import sight
 from bench.spec import BenchError, Dataset, Domain, RunConfig, Size
 
 
@@ -91,8 +92,8 @@ def check(configs: Sequence[RunConfig], place: Place, cost_size: Size | None = N
 def _open(config: RunConfig, domain: str, split: str, place: Place) -> None:
     """Find all files of a split; of the labelled one also whether a batch and a crop can be had."""
     dataset = open_dataset(config, domain, split, place.data_root)
-    if split == "train":
-        steps_per_epoch(len(dataset), config.batch_size)
+    if split in ("train", "target"):
+        steps_per_epoch(len(dataset), config.batch_size, what="source" if split == "train" else "target")
         crop_size(config.resize_px or dataset.read(0)[1].shape, config.crop_px)
 
 
@@ -102,20 +103,22 @@ def _rehearse(config: RunConfig) -> None:
     with meta, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch warns that initialising a meta tensor does nothing
         parts = build_parts(config, meta)
-    if parts.method.needs_target and config.target is None:
-        problem = f"method '{config.method.name}' adapts to a target"
-        raise BenchError(problem, remedy="write `target: <domain>`", key="target")
-    if config.target is not None and not parts.method.needs_target:
-        problem = f"method '{config.method.name}' looks at no target"
-        raise BenchError(problem, remedy="remove `target`", key="target")
     images = torch.zeros(2, 3, *(config.crop_px or config.resize_px or (128, 128)), device=meta)
     labels = torch.zeros(2, *images.shape[-2:], dtype=torch.int64, device=meta)
     for transform in parts.augment:
         images, labels = transform(images, labels, torch.Generator())
-    names.build("loss", config.loss)(parts.model(images), labels)
+    classes = names.dataset_info(config.dataset).num_classes
+    with meta, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        parts.method.attach(parts.model, Setting(device=meta, steps=100, seed=0, num_classes=classes))
+    batch = Batch(images, labels, target_images=images.clone(), step=99)
+    for _, loss in parts.method.losses(parts.model, batch):
+        loss.backward()  # type: ignore[no-untyped-call]
 
 
 def splits_of(config: RunConfig) -> dict[str, tuple[str, ...]]:
     """Which domains of which split a run reads."""
     along = dict.fromkeys((*config.evaluate_on, config.source)) if config.evaluate_every else ()
-    return {"train": (config.source,), "test": config.evaluate_on, "val": tuple(along)}
+    seen = sight(config)
+    target = () if seen.unlabelled is None else (seen.unlabelled,)
+    return {"train": seen.labelled, "target": target, "test": config.evaluate_on, "val": tuple(along)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 import warnings
 from collections.abc import Iterator
@@ -10,14 +11,16 @@ from typing import Any, NoReturn
 import torch
 
 from bench import faults, machine, names
-from bench.batches import Timed, scoring_batches, steps_per_epoch, training_batches
-from bench.cache import Split, resident
+from bench.batches import Timed, scoring_batches, steps_per_epoch
+from bench.cache import Split
 from bench.evaluate.counting import evaluate, predict
 from bench.journal import Journal
+from bench.models.segmodel import SegModel
 from bench.report.curves import curves
 from bench.report.pictures import panels
 from bench.run.data import read
 from bench.run.events import Diverged, Event, Interrupted, Phase, utc_now
+from bench.run.learning import Lesson, attach, batches, lesson
 from bench.run.memory import peak_memory, reset_peak_memory
 from bench.run.parts import build_parts, splits_of
 from bench.run.place import Place
@@ -53,25 +56,26 @@ class Run:
                 family.fp32_precision = "tf32" if self.config.precision == "tf32" else "ieee"
         yield Phase("reading images")
         with self.journal.timed("prepare"):
-            source = resident(self.split("train", self.config.source), self.device)
+            read = lesson(self.config, self.split, self.device)
             tests = {domain: self.split("test", domain) for domain in self.config.evaluate_on}
             along = {domain: self.split("val", domain) for domain in splits_of(self.config)["val"]}
-            self.parts = build_parts(self.config, self.device)
-        self.steps = self.config.steps or (self.config.epochs or 0) * steps_per_epoch(
-            len(source), self.config.batch_size
-        )
+            parts = build_parts(self.config, self.device)
+            per_epoch = steps_per_epoch(len(read.labelled), self.config.batch_size)
+            self.steps = self.config.steps or (self.config.epochs or 0) * per_epoch
+            self.parts = attach(parts, self.config, read, self.device, self.steps)
         self.states = States(
             self.planned, self.place, self.lease, self.parts, self.journal, self.info, dict(self.digests)
         )
         start = self.states.resume()
         yield Phase(f"going on after step {start}" if start else "training", self.steps)
-        yield from self.train(source, along, start)
+        yield from self.train(read, along, start)
         yield Phase("scoring", self.steps)
         chosen = self.states.choose(self.steps)
         with self.journal.timed("evaluate"):
-            per_image = {domain: self.score(split, self.steps) for domain, split in tests.items()}
-        self.draw(tests)
-        record = self.record(chosen, len(source), per_image)
+            network = self.adapted()
+            per_image = {domain: self.score(network, split, self.steps) for domain, split in tests.items()}
+        self.draw(network, tests)
+        record = self.record(chosen, len(read.labelled), per_image)
         images = {domain: counts.numpy() for domain, counts in per_image.items()}
         self.place.store.add_run(record, images, self.lease)
         self.states.tidy()
@@ -87,23 +91,11 @@ class Run:
 
     # -------------------------------------------------------------- training
 
-    def train(self, source: Split, along: dict[str, Split], start: int) -> Iterator[Progress]:
+    def train(self, read: Lesson, along: dict[str, Split], start: int) -> Iterator[Progress]:
         """Run the loop from step `start` on; score, save and stop between its reports."""
         config, parts = self.config, self.parts
         schedule_steps = config.schedule_steps or self.steps
-        batches = Timed(
-            training_batches(
-                source,
-                batch_size=config.batch_size,
-                seed=config.seed,
-                device=self.device,
-                crop_px=config.crop_px,
-                crop_max_share=config.crop_max_share,
-                sampler=names.build("sampler", config.sampler, source.counts),
-                augment=parts.augment,
-                start=start,
-            )
-        )
+        stream = Timed(batches(config, parts, read, self.device, start))
         every, look = config.evaluate_every, max(1, min(50, self.steps // 20))
 
         def lr_factor(step: int) -> float:
@@ -121,7 +113,7 @@ class Run:
             parts.model,
             parts.method,
             parts.optimizers,
-            batches,
+            stream,
             steps=self.steps,
             lr_factor=lr_factor,
             pause=pause,
@@ -133,9 +125,9 @@ class Run:
         while done < self.steps:
             with self.journal.timed("train"):
                 progress = next(loop)
-            self.journal.seconds["data"] += batches.seconds - waited
-            self.journal.seconds["train"] -= batches.seconds - waited
-            waited = batches.seconds
+            self.journal.seconds["data"] += stream.seconds - waited
+            self.journal.seconds["train"] -= stream.seconds - waited
+            waited = stream.seconds
             bad = self.journal.note(progress, [parts.lr * lr_factor(s) for s in range(done, progress.step)])
             done = progress.step
             if bad is not None:
@@ -162,13 +154,20 @@ class Run:
     def evaluate_along(self, along: dict[str, Split], step: int) -> None:
         """Score the splits that are for looking, keep the counts, and keep the weights if they are the best so far."""
         with self.journal.timed("evaluate"):
-            counts = {domain: _plain(self.score(split, step).sum(0)) for domain, split in along.items()}
+            network = self.adapted()
+            counts = {domain: _plain(self.score(network, split, step).sum(0)) for domain, split in along.items()}
         self.journal.evaluations.append(Evaluation(step=step, split="val", confusion=counts))
         if self.config.choose == "source_val" and self.journal.better(miou(counts[self.config.source]), step):
             self.states.keep_best(step)
 
-    def score(self, split: Split, done: int) -> torch.Tensor:
-        """Per-image confusion counts (N, K, K) of the model as it is after `done` updates."""
+    def adapted(self) -> SegModel:
+        """The network to score: the model as it is, or what its method makes of it for the target."""
+        return self.parts.method.adapted(self.parts.model)
+
+    def score(self, network: SegModel, split: Split, done: int) -> torch.Tensor:
+        """Per-image confusion counts (N, K, K) of `network`, made of the model after `done` updates."""
+        if self.parts.method.online:
+            network = copy.deepcopy(network)
 
         def watched() -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
             for batch in scoring_batches(split, batch_size=SCORING_BATCH, device=self.device):
@@ -177,18 +176,18 @@ class Run:
                     self.interrupt(done)
                 yield batch
 
-        return evaluate(self.parts.model, watched(), self.info.num_classes, self.scoring)
+        return evaluate(network, watched(), self.info.num_classes, self.scoring)
 
     # -------------------------------------------------------------- what is left behind
 
-    def draw(self, tests: dict[str, Split]) -> None:
+    def draw(self, network: SegModel, tests: dict[str, Split]) -> None:
         """panels.png and curves.png; a picture that fails is a warning, never a failed run."""
         rows = []
         for domain, split in tests.items():
             for index in (0, len(split) // 2):
                 batch, _ = next(scoring_batches(_only(split, index), batch_size=1, device=self.device))
                 height, width = split.labels.shape[-2:]
-                guess = predict(self.parts.model, batch, (height, width), self.scoring)[0].numpy()
+                guess = predict(network, batch, (height, width), self.scoring)[0].numpy()
                 image = split.images[index].permute(1, 2, 0).cpu().numpy()
                 rows.append((f"{domain} {split.names[index]}", image, split.labels[index].cpu().numpy(), guess))
         try:
