@@ -37,7 +37,6 @@ SINGLE_HOME |= {
     "onnxruntime": {"cost"},
     "pynvml": {"machine"},
     "torchvision": {"models"},
-    "filelock": {"cli"},
 }
 NO_TORCH = {"spec", "names", "sweep", "plan", "store", "scores", "report", "cli", "datasets", "journal", "__main__"}
 NO_TORCH |= {"fetch", "samplers", "audit"}

@@ -65,6 +65,12 @@ def sweep(name: str, about: str = "") -> Sweep:
     return Sweep(name=name, about=about, runs=(PlannedRun(name="tiny", run_id=ID, config=CONFIG),))
 
 
+@pytest.fixture(autouse=True)
+def _unsynced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is really synced: `tests/fault` looks after that."""
+    monkeypatch.setattr(os, "fsync", lambda handle: None)
+
+
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Results with two attempts of one run, another run, a plan and the kept measurements, written once."""
