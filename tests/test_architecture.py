@@ -162,6 +162,7 @@ def test_nothing_dangerous_is_called(path: Path) -> None:
         ("audit", "tests/audit/tables/sane.md"),
         ("report", "--check"),
         ("report", "--format", "csv"),
+        ("store", "check", "--results", "tests/fixtures/records/v1"),
     ],
     ids=" ".join,
 )
