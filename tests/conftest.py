@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,19 @@ def planned() -> Callable[..., PlannedRun]:
         return PlannedRun(name="tiny", run_id=names.id_of(config), config=config)
 
     return make
+
+
+PLUGIN = Path(__file__).parent / "plugin"
+"""A folder with a package that offers the network `four_convs`, found by whoever has it on its path."""
+
+
+@pytest.fixture
+def four_convs(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The name of a network of a few milliseconds, installed for this test."""
+    monkeypatch.syspath_prepend(str(PLUGIN))
+    names.plugins.cache_clear()
+    yield "four_convs"
+    names.plugins.cache_clear()
 
 
 @pytest.fixture

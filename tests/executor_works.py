@@ -186,6 +186,9 @@ if __name__ == "__main__":  # a sweep of its own: `executor_works.py <folder> <w
         def read(self, told: Any) -> Any:
             print(json.dumps(told), flush=True)
 
+        def ends(self, event: Any) -> bool:
+            return False
+
         def log_file(self, run: Any) -> Path:
             return Path(sys.argv[1]) / "log.txt"
 

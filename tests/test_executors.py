@@ -41,6 +41,9 @@ class Home:
         self.told.append(told)
         return SimpleNamespace(**told)
 
+    def ends(self, event: Any) -> bool:
+        return event is not None and event.kind in ("run", "failure")
+
     def log_file(self, run: Any) -> Path:
         return self.folder / f"{run.do}.txt"
 

@@ -26,6 +26,12 @@ Make = Callable[..., PlannedRun]
 
 
 @pytest.fixture
+def planned(planned: Make, four_convs: str) -> Make:
+    """planned(...) with the smallest network unless another is named."""
+    return lambda **changes: planned(**{"model": four_convs, **changes})
+
+
+@pytest.fixture
 def place(results: Path) -> Place:
     return Place(store=Store(results), sweep="test", workers=1)
 
@@ -401,7 +407,9 @@ def test_checking_finds_what_cannot_work_before_anything_runs(planned: Make, pla
     for changes, words in (
         ({"loss": "pidnet", "model": "unet_resnet18"}, "aux: true"),
         ({"precision": "fp16"}, "fp16 trains on CUDA only"),
-        ({"target": "rural"}, "looks at no target"),
+        ({"method": "dacs"}, "needs a target"),
+        ({"method": "oracle"}, "needs a target"),
+        ({"method": "dacs", "target": "urban"}, "is the source"),
         ({"dataset": "camvid", "source": "day", "evaluate_on": ("dusk",)}, "BENCH_DATA"),
     ):
         with pytest.raises(BenchError, match=words):

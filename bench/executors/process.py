@@ -29,6 +29,9 @@ class Home(Protocol):
     def read(self, told: dict[str, Any]) -> Any:
         """An event that the child told, or None where there is nothing to pass on.  Raises what the child raised."""
 
+    def ends(self, event: Any) -> bool:
+        """Whether `event` is a run's last."""
+
     def log_file(self, run: PlannedRun) -> Path:
         """Where what the child prints is kept."""
 
@@ -76,7 +79,7 @@ def _one(
                 yield event
         if child.abandoned:
             nursery.close()  # the next child finds another
-        if child.loss and getattr(event, "kind", "") not in ("run", "failure"):
+        if child.loss and not home.ends(event):
             log.write(f"-- {child.loss.reason}\n".encode())
             yield home.lost(run, number, child.loss)
 
@@ -96,14 +99,18 @@ class Nursery:
         self.close()
         self.line, theirs = socket.socketpair()
         with theirs:
-            self.own = subprocess.Popen(
-                [sys.executable, "-P", *_flags(), "-m", "bench.executors.nursery", *self.words],
-                stdin=theirs.fileno(),
-                stdout=subprocess.DEVNULL,
-                stderr=None if os.environ.get("BENCH_DEBUG") == "1" else subprocess.DEVNULL,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(folder or os.getcwd() for folder in sys.path)},
-                start_new_session=True,
-            )
+            self.own = self.launch(theirs)
+
+    def launch(self, line: socket.socket) -> subprocess.Popen[bytes]:
+        """A nursery that listens at the other end of `line`."""
+        return subprocess.Popen(
+            [sys.executable, "-P", *_flags(), "-m", "bench.executors.nursery", *self.words],
+            stdin=line.fileno(),
+            stdout=subprocess.DEVNULL,
+            stderr=None if os.environ.get("BENCH_DEBUG") == "1" else subprocess.DEVNULL,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(folder or os.getcwd() for folder in sys.path)},
+            start_new_session=True,
+        )
 
     def child(self, request: bytes, log: Log) -> Child:
         """A new process that works on `request`."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -55,6 +56,7 @@ class Home:
         asked = {
             "run": run.model_dump(mode="json"),
             "number": number,
+            "folder": os.getcwd(),
             "results": str(place.store.root),
             "sweep": place.sweep,
             "device": place.device,
@@ -86,6 +88,10 @@ class Home:
             case "fault":
                 raise BenchError(told.pop("problem"), code=ExitCode(told.pop("code")), **told)
         return None
+
+    def ends(self, event: Any) -> bool:
+        """Whether nothing more is to come after `event`."""
+        return isinstance(event, (RunRecord, Failure, Taken))
 
     def log_file(self, run: PlannedRun) -> Path:
         """Where what the child prints is kept."""

@@ -34,6 +34,7 @@ def work(request: bytes, events: int) -> None:
         signal.signal(number, lambda number, _: wish.append(number))
     os.environ.pop("BENCH_DEBUG", None)  # the log has every traceback
     asked, teller = json.loads(request), Teller(events)
+    os.chdir(asked["folder"])
     warnings.showwarning = lambda message, *_, **__: teller.tell(kind="warning", text=str(message))
     teller.tell(kind="device", label=machine.device_label(asked["device"], torch.get_num_threads()))
     place = place_of(asked, stop=lambda: bool(wish), beat=teller.beat, explain=traceback.print_exception)
