@@ -10,23 +10,58 @@ adabn, test_bn, tent                   statistics of normalisation
 prior_correction                       shares of classes
 """
 
+from bench.spec import MethodSpec
+
 METHODS = {
-    "adabn": "bench.methods.adabn:adabn",
-    "adaptsegnet": "bench.methods.adaptsegnet:adaptsegnet",
-    "advent": "bench.methods.advent:advent",
-    "cbst": "bench.methods.cbst:cbst",
-    "color_transfer": "bench.methods.color_transfer:color_transfer",
-    "combined": "bench.methods.combined:combined",
-    "dacs": "bench.methods.dacs:dacs",
-    "fda": "bench.methods.fda:fda",
-    "iast": "bench.methods.iast:iast",
-    "joint": "bench.methods.oracle:joint",
-    "mic": "bench.methods.mic:mic",
-    "minent": "bench.methods.advent:minent",
-    "oracle": "bench.methods.oracle:oracle",
-    "prior_correction": "bench.methods.prior_correction:prior_correction",
-    "self_training": "bench.methods.self_training:self_training",
-    "source_only": "bench.methods.source_only:source_only",
-    "tent": "bench.methods.tent:tent",
-    "test_bn": "bench.methods.tent:test_bn",
+    "adabn": MethodSpec(
+        "bench.methods.adabn:adabn", "AdaBN", "arXiv 1603.04779", "images", "none", "1 / 1, and one over the target"
+    ),
+    "adaptsegnet": MethodSpec(
+        "bench.methods.adaptsegnet:adaptsegnet",
+        "AdaptSegNet",
+        "arXiv 1802.10349",
+        "images",
+        "1 or 2 discriminators",
+        "2 / 2",
+    ),
+    "advent": MethodSpec(
+        "bench.methods.advent:advent", "AdvEnt", "arXiv 1811.12833", "images", "1 or 2 discriminators", "2 / 2"
+    ),
+    "cbst": MethodSpec("bench.methods.cbst:cbst", "CBST", "arXiv 1810.07911", "images", "1 copy", "3 / 2"),
+    "color_transfer": MethodSpec(
+        "bench.methods.color_transfer:color_transfer",
+        "Colour transfer",
+        "Reinhard et al. 2001",
+        "images",
+        "none",
+        "1 / 1",
+    ),
+    "combined": MethodSpec("bench.methods.combined:combined", "several", "", "images", "its parts'", "its parts'"),
+    "dacs": MethodSpec("bench.methods.dacs:dacs", "DACS", "arXiv 2007.08702", "images", "1 teacher", "3 / 2"),
+    "fda": MethodSpec("bench.methods.fda:fda", "FDA", "arXiv 2004.05498", "images", "none", "1 / 1"),
+    "iast": MethodSpec("bench.methods.iast:iast", "IAST", "arXiv 2008.12197", "images", "1 copy", "3 / 2"),
+    "joint": MethodSpec("bench.methods.oracle:joint", "joint", "", "labels", "none", "1 / 1"),
+    "mic": MethodSpec("bench.methods.mic:mic", "MIC", "arXiv 2212.01322", "images", "1 teacher", "4 / 3"),
+    "minent": MethodSpec("bench.methods.advent:minent", "MinEnt", "arXiv 1811.12833", "images", "none", "2 / 2"),
+    "oracle": MethodSpec("bench.methods.oracle:oracle", "oracle", "", "labels", "none", "1 / 1"),
+    "prior_correction": MethodSpec(
+        "bench.methods.prior_correction:prior_correction",
+        "Prior correction",
+        "Saerens et al. 2002",
+        "images",
+        "none",
+        "1 / 1, and one over the target",
+    ),
+    "self_training": MethodSpec(
+        "bench.methods.self_training:self_training",
+        "Self-training (DAFormer)",
+        "arXiv 2111.14887",
+        "images",
+        "1 teacher",
+        "3 / 2",
+    ),
+    "source_only": MethodSpec("bench.methods.source_only:source_only", "source only", "", "nothing", "none", "1 / 1"),
+    "tent": MethodSpec("bench.methods.tent:tent", "TENT", "arXiv 2006.10726", "nothing", "none", "1 / 1"),
+    "test_bn": MethodSpec("bench.methods.tent:test_bn", "Test-time BN", "arXiv 2006.10726", "nothing", "none", "1 / 1"),
 }
+"""Passes are forward / backward passes over full images of a step, where source-only has 1 / 1."""

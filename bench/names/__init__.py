@@ -11,7 +11,7 @@ import difflib
 import functools
 import importlib
 import importlib.metadata
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,18 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from bench.names import source
 from bench.names.combined import COMBINED, PARTS, each_part
-from bench.spec import BenchError, Component, DatasetInfo, Domain, ModelSpec, RunConfig, run_id, run_id_reader
+from bench.names.identities import id_of as id_of
+from bench.names.identities import id_reader as id_reader
+from bench.names.identities import identity as identity
+from bench.spec import (
+    BenchError,
+    Component,
+    DatasetInfo,
+    Domain,
+    MethodSpec,
+    ModelSpec,
+    RunConfig,
+)
 
 TABLES = {
     "augment": "bench.augment:AUGMENT",
@@ -46,7 +57,10 @@ class Option:
 
 @dataclass(frozen=True)
 class Entry:
-    """A row of a table: where the builder is, what people call it, what it says of itself."""
+    """A row of a table: where the builder is, what people call it, what it says of itself.
+
+    `target`, `networks` and `passes` are a method's, as in `bench.spec.MethodSpec`; '' where the table does not say.
+    """
 
     kind: str
     name: str
@@ -55,6 +69,9 @@ class Entry:
     about: str
     paper: str
     origin: str
+    target: str = ""
+    networks: str = ""
+    passes: str = ""
 
 
 def near(word: str, words: Iterable[str]) -> str:
@@ -88,15 +105,16 @@ def names(kind: str) -> list[str]:
 @functools.cache
 def entry(kind: str, name: str) -> Entry:
     """The row of `name`; raises BenchError with the near names."""
-    table: Mapping[str, str | ModelSpec] = load(TABLES[kind])
+    table: Mapping[str, str | ModelSpec | MethodSpec] = load(TABLES[kind])
     origin, row = "bench", table.get(name)
     if row is None and name in plugins(kind):
         row, origin = plugins(kind)[name]
     if row is None:
         raise BenchError(f"unknown {kind} '{name}'", remedy=near(name, names(kind)), key=kind)
-    spec = row if isinstance(row, ModelSpec) else ModelSpec(row, name, "")
+    spec = ModelSpec(row, name, "") if isinstance(row, str) else row
     about = (ast.get_docstring(source.function(spec.build)) or "").partition("\n")[0]
-    return Entry(kind, name, spec.build, spec.label, about, spec.paper, origin)
+    more = spec[3:] if isinstance(spec, MethodSpec) else ()
+    return Entry(kind, name, spec.build, spec.label, about, spec.paper, origin, *more)
 
 
 @functools.cache
@@ -132,13 +150,13 @@ def resolve(kind: str, component: Component) -> Component:
         if key not in component.options:
             if option.required:
                 raise BenchError(f"{kind} '{component.name}' needs `{key}`", remedy=f"write `{key}: ...`", key=key)
-            full[key] = _jsonable(option.default)
+            full[key] = jsonable(option.default)
             continue
         if component.name == COMBINED and key == PARTS:
             full[key] = each_part(kind, component.options[key], lambda part: resolve(kind, part))
             continue
         try:
-            full[key] = _jsonable(_adapter(kind, component.name, key).validate_python(component.options[key]))
+            full[key] = jsonable(_adapter(kind, component.name, key).validate_python(component.options[key]))
         except ValidationError as error:
             raise BenchError(
                 f"{component.options[key]!r} is no value for `{key}` of {kind} '{component.name}'",
@@ -148,8 +166,9 @@ def resolve(kind: str, component: Component) -> Component:
     return Component(name=component.name, options=full)
 
 
-def _jsonable(value: Any) -> Any:
-    return [_jsonable(v) for v in value] if isinstance(value, (tuple, list)) else value
+def jsonable(value: Any) -> Any:
+    """Tuples as the lists that JSON has."""
+    return [jsonable(v) for v in value] if isinstance(value, (tuple, list)) else value
 
 
 def build(kind: str, component: Component, *args: Any) -> Any:
@@ -223,6 +242,13 @@ def resolve_config(config: RunConfig) -> RunConfig:
     return config.model_copy(update=full)
 
 
+def sees_of_target(method: Component) -> str:
+    """`nothing`, `images` or `labels`: what a resolved method sees of the target; '' where no table says."""
+    parts = method.options[PARTS] if method.name == COMBINED else [method]
+    seen = [entry("method", Component.model_validate(part).name).target for part in parts]
+    return next((what for what in ("", "labels", "images") if what in seen), "nothing")
+
+
 def _keyed(kind: str, key: str, component: Component) -> Component:
     try:
         return resolve(kind, component)
@@ -246,43 +272,3 @@ def _domain(text: str, home: Component, key: str) -> str:
     if domain.name not in known:
         raise BenchError(f"{domain.dataset} has no domain '{domain.name}'", remedy=near(domain.name, known), key=key)
     return str(domain)
-
-
-def identity(config: RunConfig) -> dict[str, Any]:
-    """The fields of a resolved configuration that differ from their defaults: what its id is made of."""
-    differs: dict[str, Any] = {}
-    for key, field in RunConfig.model_fields.items():
-        value = getattr(config, key)
-        if isinstance(value, Component):
-            short = _short(key, value)
-            if field.is_required() or short != {"name": field.default.name}:
-                differs[key] = short
-        elif key == "augment":
-            if value:
-                differs[key] = [_short("augment", c) for c in value]
-        elif field.is_required() or value != field.default:
-            differs[key] = value
-    return differs
-
-
-def _short(kind: str, component: Component) -> dict[str, Any]:
-    if component.name == COMBINED:
-        shorter = each_part(kind, component.options[PARTS], lambda part: Component(**_nested(_short(kind, part))))
-        return {"name": COMBINED, PARTS: shorter}
-    known = options(kind, component.name)
-    changed = {k: v for k, v in component.options.items() if known[k].required or v != _jsonable(known[k].default)}
-    return {"name": component.name, **changed}
-
-
-def _nested(short: dict[str, Any]) -> dict[str, Any]:
-    return {"name": short["name"], "options": {k: v for k, v in short.items() if k != "name"}}
-
-
-def id_of(config: RunConfig) -> str:
-    """The run id of a resolved configuration."""
-    return run_id(identity(config))
-
-
-def id_reader() -> Callable[[RunConfig], str]:
-    """`id_of` for the many configurations of a sweep, faster."""
-    return run_id_reader(identity)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from bench.spec.errors import BenchError, ExitCode, printable
 
 if TYPE_CHECKING:
-    from bench.spec.facts import Dataset, DatasetInfo, ModelSpec
+    from bench.spec.facts import Dataset, DatasetInfo, MethodSpec, ModelSpec
     from bench.spec.identity import DEFAULTS, Spelling, canonical_json, run_id, run_id_reader
     from bench.spec.record import SCHEMA, CostRecord, Counts, Evaluation, Failure, History, Measurement, RunRecord
     from bench.spec.request import CostRequest, PlannedRun, RunConfig, Sweep
@@ -36,6 +36,7 @@ __all__ = [
     "History",
     "LatencyRecord",
     "Measurement",
+    "MethodSpec",
     "ModelSpec",
     "PlannedRun",
     "RunConfig",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,6 +15,21 @@ class ModelSpec(NamedTuple):
     build: str
     label: str
     paper: str
+
+
+class MethodSpec(NamedTuple):
+    """Table entry of a method: `build` is "module:function" inside the package.
+
+    `target` says what it sees of the target: nothing, its images, or (the reference rows) its labels too.  `networks`
+    and `passes` are what it trains with beside the model and what a step costs, for people.
+    """
+
+    build: str
+    label: str
+    paper: str
+    target: Literal["nothing", "images", "labels"]
+    networks: str
+    passes: str
 
 
 @dataclass(frozen=True, kw_only=True)
