@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+import signal
 import sys
 import warnings
+from typing import Any, NoReturn
 
 
 def main() -> None:
     """Run the command line and leave with its exit code."""
+    signal.signal(signal.SIGTERM, _leave)
     from bench.cli import run_command_line
     from bench.spec import printable
 
@@ -17,6 +20,11 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
     warnings.formatwarning = lambda message, *_: f"bench: warning: {printable(str(message), 300)}\n"
     sys.exit(run_command_line(sys.argv[1:]))
+
+
+def _leave(*_: Any) -> NoReturn:
+    """Asked to end before anything is under way that would have to be saved; a sweep listens for itself."""
+    sys.exit(75)
 
 
 if __name__ == "__main__":

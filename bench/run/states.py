@@ -125,6 +125,15 @@ class States:
         checkpoint.save(path, state, run_id=self.planned.run_id, step=step)
 
 
+def weights_digest(model: torch.nn.Module) -> str:
+    """sha256 over the names, types, shapes and bytes of all parameters and buffers."""
+    found = hashlib.sha256()
+    for name, tensor in model.state_dict().items():
+        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        found.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+    return found.hexdigest()
+
+
 def _generators(parts: Parts) -> dict[str, torch.Tensor]:
     """Where the generators stand that a network draws from by itself, as for dropout; ours begin anew at each step."""
     device = next(parts.model.parameters()).device

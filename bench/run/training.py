@@ -16,6 +16,7 @@ from bench.cache import Split
 from bench.evaluate.counting import evaluate, predict
 from bench.journal import Journal
 from bench.models.segmodel import SegModel
+from bench.names.code import code_digests
 from bench.report.curves import curves
 from bench.report.pictures import panels
 from bench.run.data import read
@@ -24,7 +25,7 @@ from bench.run.learning import Lesson, attach, batches, lesson
 from bench.run.memory import peak_memory, reset_peak_memory
 from bench.run.parts import build_parts, splits_of
 from bench.run.place import Place
-from bench.run.states import States
+from bench.run.states import States, weights_digest
 from bench.scores import miou
 from bench.spec import Counts, Domain, Evaluation, PlannedRun, RunRecord
 from bench.store import Lease
@@ -62,6 +63,7 @@ class Run:
             parts = build_parts(self.config, self.device)
             per_epoch = steps_per_epoch(len(read.labelled), self.config.batch_size)
             self.steps = self.config.steps or (self.config.epochs or 0) * per_epoch
+            self.weights = weights_digest(parts.model)
             self.parts = attach(parts, self.config, read, self.device, self.steps)
         self.states = States(
             self.planned, self.place, self.lease, self.parts, self.journal, self.info, dict(self.digests)
@@ -75,7 +77,7 @@ class Run:
             network = self.adapted()
             per_image = {domain: self.score(network, split, self.steps) for domain, split in tests.items()}
         self.draw(network, tests)
-        record = self.record(chosen, len(read.labelled), per_image)
+        record = self.record(chosen, read, per_image)
         images = {domain: counts.numpy() for domain, counts in per_image.items()}
         self.place.store.add_run(record, images, self.lease)
         self.states.tidy()
@@ -197,7 +199,7 @@ class Run:
         except Exception as fault:
             warnings.warn(f"no pictures of {self.planned.name}: {fault}", stacklevel=2)
 
-    def record(self, chosen: int, images: int, per_image: dict[str, torch.Tensor]) -> RunRecord:
+    def record(self, chosen: int, read: Lesson, per_image: dict[str, torch.Tensor]) -> RunRecord:
         commit, dirty = machine.commit()
         seconds = {**self.journal.seconds, "total": sum(self.journal.seconds.values())}
         domains = (self.config.source, *self.config.evaluate_on)
@@ -215,7 +217,8 @@ class Run:
             chosen_step=chosen,
             steps=self.steps,
             images_seen=self.steps * self.config.batch_size,
-            source_images=images,
+            source_images=len(read.labelled),
+            target_images=0 if read.target is None else len(read.target),
             resumed_at=tuple(self.journal.resumed_at),
             seconds={name: round(value, 3) for name, value in seconds.items()},
             memory_bytes=peak_memory(self.place.device),
@@ -225,6 +228,8 @@ class Run:
             commit=commit,
             dirty=dirty,
             data_digests=dict(sorted(self.digests.items())),
+            code=code_digests(self.config),
+            weights_sha256=self.weights,
             started_utc=self.journal.started_utc,
             finished_utc=utc_now(),
         )

@@ -34,15 +34,25 @@ Counts = tuple[tuple[int, ...], ...]
 
 
 class Evaluation(Frozen):
-    """Confusion counts per domain after `step` updates, on `split`."""
+    """Confusion counts per domain after `step` updates, on `split`.
+
+    `label_free` are the scores of that network which need no label of the target, by the names of `bench.selection`;
+    None for one that could not be had.
+    """
 
     step: int
     split: str
     confusion: dict[str, Counts]
+    label_free: dict[str, float | None] = Field(default_factory=dict)
 
 
 class RunRecord(Frozen):
-    """Everything one finished training run leaves; scores such as mIoU are derived, never stored."""
+    """Everything one finished training run leaves; scores such as mIoU are derived, never stored.
+
+    `code` holds a digest for each part of the code that decided the numbers (`bench.names.code`), `weights_sha256` that
+    of the weights it started from, `target_images` how many images of the target it had without labels,
+    `training_macs` the multiply-adds of all its forward and backward passes (backward counted twice a forward).
+    """
 
     schema_number: int = SCHEMA
     kind: Literal["run"] = "run"
@@ -62,6 +72,8 @@ class RunRecord(Frozen):
     steps: int
     images_seen: int
     source_images: int
+    target_images: int = 0
+    training_macs: int | None = None
     resumed_at: tuple[int, ...] = ()
     seconds: dict[str, float]
     memory_bytes: dict[str, int | None]
@@ -71,6 +83,8 @@ class RunRecord(Frozen):
     commit: str | None
     dirty: bool | None
     data_digests: dict[str, str]
+    code: dict[str, str] = Field(default_factory=dict)
+    weights_sha256: str | None = None
     started_utc: str
     finished_utc: str
 
