@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from bench.cli.console import is_live, make_console, print_table, say
+from bench.cli.sizes import parse_size
 from bench.cli.sweeping import print_json
 from bench.spec import BenchError, Component, ExitCode, Size
 
@@ -63,7 +63,7 @@ def flops(
     wanted = list(dict.fromkeys(models or names.names("model")))
     for name in wanted:
         names.entry("model", name)
-    height_width = _size(size)
+    height_width = parse_size(size)
     found, faults = _count_all(wanted, classes, height_width, by, training)
     if as_json:
         asked = {"size": height_width, "classes": classes, "images": 1, "graph": "training" if training else "deployed"}
@@ -73,13 +73,6 @@ def flops(
         for line in _legend(height_width, classes, by, training):
             say(line)
     return ExitCode.USAGE if faults else ExitCode.OK
-
-
-def _size(text: str) -> Size:
-    found = re.fullmatch(r"([1-9][0-9]{0,4})(?:x([1-9][0-9]{0,4}))?", text)
-    if not found:
-        raise BenchError(f"'{text}' is no size", remedy="write HxW, such as 512x512", key="--size")
-    return int(found[1]), int(found[2] or found[1])
 
 
 # ------------------------------------------------------------------ counting

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Annotated, get_args
 import typer
 
 from bench.cli.console import print_table, say
+from bench.cli.sizes import parse_size
 from bench.cli.sweeping import Results, print_json
 from bench.spec import BenchError, ExitCode
 
 if TYPE_CHECKING:
     from bench.cli.stopping import Wish
     from bench.run.latency import Asked, Finished
-    from bench.spec import Component, Size, Workload
+    from bench.spec import Component, Workload
     from bench.store import Store
 
 USUAL = ("deeplabv2_resnet101", "pidnet_s", "unet_resnet18")
@@ -129,7 +130,7 @@ def _networks(names: list[str], sweep: Path | None, size: str, classes: int) -> 
     from bench.spec import CostRequest, Workload
 
     if sweep is None:
-        height_width = _size(size or "512x512")
+        height_width = parse_size(size or "512x512")
         return [
             Workload(model=without_weights(model), num_classes=classes, size=height_width) for model in _models(names)
         ]
@@ -140,7 +141,7 @@ def _networks(names: list[str], sweep: Path | None, size: str, classes: int) -> 
     loaded = load_sweep(sweep)
     request = loaded.cost or CostRequest()
     if size:
-        request = request.model_copy(update={"size": _size(size)})
+        request = request.model_copy(update={"size": parse_size(size)})
     every = [eager(run.config.model, number, request) for run, number in with_classes(loaded)]
     return list({str(w): w for w in every}.values())
 
@@ -150,13 +151,6 @@ def _models(wanted: list[str]) -> list[Component]:
     from bench.spec import Component
 
     return [names.resolve("model", Component(name=name)) for name in dict.fromkeys(wanted or USUAL)]
-
-
-def _size(text: str) -> Size:
-    found = re.fullmatch(r"([1-9][0-9]{0,4})(?:x([1-9][0-9]{0,4}))?", text)
-    if not found:
-        raise BenchError(f"'{text}' is no size", remedy="write HxW, such as 512x512", key="--size")
-    return int(found[1]), int(found[2] or found[1])
 
 
 def _numbers(text: str) -> list[int]:

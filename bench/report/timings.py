@@ -74,9 +74,10 @@ class Row:
     def remarks(self) -> list[str]:
         """What a reader must know of the processes: not converged, few readings, flags, processes left out."""
         told = []
-        reasons = sorted({p.timing.not_converged for p in self.shown if p.timing and not p.timing.converged})
-        if reasons:
-            told.append("not converged" + (f": {', '.join(r for r in reasons if r)}" if any(reasons) else ""))
+        late = [p.timing.not_converged for p in self.shown if p.timing and not p.timing.converged]
+        if late:
+            reasons = sorted({reason for words in late for reason in words.split(", ") if reason})
+            told.append("not converged" + (f": {', '.join(reasons)}" if reasons else ""))
         fewest = min((_readings(p) for p in self.shown), default=FEW)
         if fewest < FEW:
             told.append(f"few readings ({fewest} in a process)" if len(self.shown) > 1 else f"few readings ({fewest})")

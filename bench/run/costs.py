@@ -22,13 +22,15 @@ def count(model: Component, classes: int, size: Size, place: Place) -> CostRecor
     bare, shape = without_weights(model), (1, 3, *size)
     torch.manual_seed(0)
     built = names.build("model", bare, classes)
-    deployed, training = counts.count(built.deployed(), shape), counts.count(built, shape)
+    params = counts.count_parameters(built.deployed()), counts.count_parameters(built)
+    deployed = counts.count(built.deployed(), shape)
+    training = deployed if params[0] == params[1] else counts.count(built, shape)  # without other heads: one graph
     record = CostRecord(
         model=bare,
         num_classes=classes,
         input_shape=shape,
-        params_deployed=counts.count_parameters(built.deployed()),
-        params_training=counts.count_parameters(built),
+        params_deployed=params[0],
+        params_training=params[1],
         macs=deployed.macs,
         macs_training_graph=training.macs,
         fvcore_total=deployed.fvcore.total if deployed.fvcore else None,

@@ -18,7 +18,7 @@ import numpy as np
 from torch import nn
 
 from bench import machine
-from bench.cost.counts import count_macs, count_parameters, winograd_macs
+from bench.cost.counts import count, parameters
 from bench.run.events import utc_now
 from bench.run.timing_child import LOOK_S, Died, Stopped, attend
 from bench.run.timing_process import SAMPLES, TIMINGS, Facts, Readings, Request, build
@@ -170,19 +170,19 @@ def _count(workloads: Sequence[Workload]) -> dict[str, _Counted]:
 
     @functools.cache
     def macs(model: str, classes: int, size: Size) -> tuple[int | None, int | None]:
-        network, image = module(model, classes), (1, 3, *size)
         try:
-            return count_macs(network, image), winograd_macs(network, image)
+            counted = count(module(model, classes), (1, 3, *size))
         except BenchError:
             return None, None
+        return counted.macs, counted.winograd_macs
 
     found: dict[str, _Counted] = {}
     for w in workloads:
         deployed = module(str(w.model), w.num_classes)
         every, fewest = macs(str(w.model), w.num_classes, w.size)
         found[_key(w)] = _Counted(
-            params=count_parameters(deployed),
-            weight_bytes=sum(t.nbytes for t in (*deployed.parameters(), *deployed.buffers())) // _SHORTER[w.precision],
+            params=parameters(deployed).total,
+            weight_bytes=parameters(deployed).bytes // _SHORTER[w.precision],
             macs=every,
             winograd_macs=fewest,
         )
