@@ -17,6 +17,7 @@ from bench.cli import run_command_line
 from bench.cli.latency import USUAL
 from bench.cli.measuring import measure_all, workloads
 from bench.cli.timing_table import rows_of, timing_table, told
+from bench.cost.counts import Counts
 from bench.plan import CostLeft, costs_left, eager
 from bench.run import timing_child
 from bench.run.latency import Asked, Finished
@@ -33,8 +34,8 @@ Behave = Callable[[str], None]
 def behave(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Behave:
     """behave("killed") -> processes of a measurement are stand-ins that do so, and counting takes no time."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    for name in ("count_macs", "winograd_macs"):
-        monkeypatch.setattr(f"bench.run.latency.{name}", lambda network, image: 9)
+    nine = Counts(macs=9, winograd_macs=9, products=(), fvcore=None, fvcore_refused="")
+    monkeypatch.setattr("bench.run.latency.count", lambda network, image: nine)
 
     def choose(behaviour: str) -> None:
         words = (behaviour, machine.device_label("cpu"), str(machine.version("torch")))

@@ -18,6 +18,7 @@ import torch
 from torch import nn
 
 from bench import machine, names
+from bench.cost.counts import Counts
 from bench.cost.session import Session
 from bench.run import timing_child, timing_process
 from bench.run.latency import Asked, Beat, Event, Finished, Lost, measure_latency
@@ -41,8 +42,8 @@ Behave = Callable[[str], None]
 def behave(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Behave:
     """behave("killed") -> processes of a measurement are stand-ins that do so, and counting takes no time."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    for name in ("count_macs", "winograd_macs"):
-        monkeypatch.setattr(f"bench.run.latency.{name}", lambda network, image: 9)
+    nine = Counts(macs=9, winograd_macs=9, products=(), fvcore=None, fvcore_refused="")
+    monkeypatch.setattr("bench.run.latency.count", lambda network, image: nine)
 
     def choose(behaviour: str) -> None:
         words = (behaviour, machine.device_label("cpu"), str(machine.version("torch")))
@@ -81,11 +82,11 @@ def test_every_process_leaves_a_record_with_its_readings(results: Path) -> None:
 def test_multiply_adds_reach_the_process_and_two_sessions_are_two(
     results: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def counted(network: nn.Module, image: tuple[int, ...]) -> int:
+    def counted(network: nn.Module, image: tuple[int, ...]) -> Counts:
         assert not network.training
-        return sum(image)
+        return Counts(macs=sum(image), winograd_macs=1, products=(), fvcore=None, fvcore_refused="")
 
-    monkeypatch.setattr("bench.run.latency.count_macs", counted)
+    monkeypatch.setattr("bench.run.latency.count", counted)
     first, second = (finished(measure(results, repeats=1))[0].record for _ in range(2))
     assert first.timings[0].macs == 1 + 3 + 32 + 32
     assert first.session != second.session
@@ -93,10 +94,10 @@ def test_multiply_adds_reach_the_process_and_two_sessions_are_two(
 
 @pytest.mark.usefixtures("behave")
 def test_a_network_that_no_counter_knows_is_timed_all_the_same(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def unknown(network: nn.Module, image: tuple[int, ...]) -> int:
+    def unknown(network: nn.Module, image: tuple[int, ...]) -> Counts:
         raise BenchError("no counter knows it")
 
-    monkeypatch.setattr("bench.run.latency.winograd_macs", unknown)
+    monkeypatch.setattr("bench.run.latency.count", unknown)
     (timing,) = finished(measure(results, repeats=1))[0].record.timings
     assert (timing.macs, "e2e" in timing.times) == (None, True)
 
