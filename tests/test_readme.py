@@ -11,6 +11,7 @@ import pytest
 
 from bench.cli import app, run_command_line
 from bench.cli.data import app as data
+from bench.cli.storing import app as store
 from bench.spec import ExitCode
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -56,15 +57,20 @@ def test_every_sweep_that_is_named_exists_and_is_valid() -> None:
 
 def test_every_verb_is_named_and_every_option_that_is_named_exists(capsys: pytest.CaptureFixture[str]) -> None:
     named = set()
-    for words, told in re.findall(r"^\| `bench ((?:data )?\w+)[^`]*` \|(.*)\|$", README, re.MULTILINE):
+    for words, told in re.findall(r"^\| `bench ((?:data |store )?\w+)[^`]*` \|(.*)\|$", README, re.MULTILINE):
         named.add(words)
         capsys.readouterr()
         assert run_command_line([*words.split(), "--help"]) == ExitCode.OK
         shown = capsys.readouterr().out
         for option in re.findall(r"`(--?[a-z-]+)", told):
             assert option in shown, f"bench {words} has no {option}"
-    verbs, of_data = ({c.name or c.callback.__name__ for c in a.registered_commands if c.callback} for a in (app, data))
-    assert named == verbs | {f"data {verb}" for verb in of_data}
+    verbs = {
+        f"{group}{c.name or c.callback.__name__}"
+        for group, words in {"": app, "data ": data, "store ": store}.items()
+        for c in words.registered_commands
+        if c.callback
+    }
+    assert named == verbs
 
 
 def test_the_exit_codes_are_all_there() -> None:
