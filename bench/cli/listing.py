@@ -37,6 +37,7 @@ def list_components(
             written = ", ".join(_option(k, o) for k, o in options.items())
             domains = some(names.dataset_info(name).domains) if one == "dataset" else ""
             about = entry.about + (f" [{domains}]" if domains else "") + (f" ({entry.paper})" if entry.paper else "")
+            about += f" [passes {entry.passes}; more networks: {entry.networks}]" if entry.passes else ""
             rows.append((one, name, about, written, entry.origin))
             defaults = {k: {"default": o.default, "required": o.required} for k, o in options.items()}
             documents.append({"kind": one, "name": name, "about": about, "options": defaults, "origin": entry.origin})
