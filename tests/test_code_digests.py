@@ -5,13 +5,14 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import pytest
 
 from bench import names
 from bench.names import code
-from bench.names.code import code_digests
+from bench.names.code import changed_parts, code_digests
 from bench.spec import Component, RunConfig
 
 CONFIG = names.resolve_config(
@@ -99,9 +100,13 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return home
 
 
-def digest(module: str) -> str:
+def forget() -> None:
     for cached in (code._digest, code._imported, code._file, code._tree, code._syntax_digest):
         cached.cache_clear()
+
+
+def digest(module: str) -> str:
+    forget()
     return code._digest((module,))
 
 
@@ -141,3 +146,41 @@ sys.exit(sum(name in sys.modules for name in ("torch", "numpy.random", "bench.tr
     assert (
         subprocess.run([sys.executable, "-c", words], cwd=Path(code.__file__).parents[2], check=False).returncode == 0
     )
+
+
+def test_each_part_of_a_combination_counts() -> None:
+    def combined(*parts: str) -> RunConfig:
+        return CONFIG.model_copy(
+            update={"method": Component(name="combined", options={"parts": [{"name": part} for part in parts]})}
+        )
+
+    digests = [code_digests(combined(*parts))["method"] for parts in (("fda", "dacs"), ("fda", "mic"), ("mic", "fda"))]
+    assert digests[0] != digests[1] == digests[2]
+
+
+def test_what_was_recorded_is_compared_part_by_part() -> None:
+    today = code_digests(CONFIG)
+    assert changed_parts(CONFIG, today) == ()
+    assert changed_parts(CONFIG, {**today, "loss": "0" * 16, "model": ""}) == ("loss", "model")
+    assert changed_parts(CONFIG, {**today, "augment": "0" * 16}) == ("augment",)
+    assert changed_parts(CONFIG, {k: v for k, v in today.items() if k != "loop"}) == ("loop",)
+
+
+def test_where_nobody_can_tell_nothing_has_changed() -> None:
+    """Records of schema 1, and those of a plug-in that is not installed here."""
+    assert changed_parts(CONFIG, {}) == ()
+    foreign = CONFIG.model_copy(update={"model": Component(name="of_somebody_else")})
+    assert changed_parts(foreign, {"model": "0" * 16}) == ()
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_what_was_loaded_is_what_ran(package: Path, monkeypatch: pytest.MonkeyPatch, kept: bool) -> None:
+    """A file that changes after it was loaded changes nothing in the process that loaded it; without `keep` it would
+    seem so."""
+    before = digest("drawn_package.parts")
+    forget()
+    monkeypatch.setitem(sys.modules, "drawn_package.parts", types.ModuleType("drawn_package.parts"))
+    if kept:
+        code.keep("drawn_package")
+    (package / "parts.py").write_text("def piece():\n    return 'another'\n")
+    assert (code._digest(("drawn_package.parts",)) == before) == kept

@@ -10,11 +10,13 @@ import ast
 import functools
 import hashlib
 import importlib.util
-from collections.abc import Iterable, Iterator
+import sys
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from bench import names
+from bench.names.combined import COMBINED, PARTS
 from bench.spec import BenchError, Component, Domain, RunConfig
 
 LOOP = ("bench.train", "bench.batches", "bench.evaluate.counting")
@@ -27,22 +29,57 @@ NOT_DECIDING = ("spec", "names", "store", "machine", "faults")
 """Units of this package that carry numbers and make none."""
 
 
+KINDS = ("model", "method", "loss", "optimizer", "scheduler", "sampler", "scoring", "augment")
+
+
 def code_digests(config: RunConfig) -> dict[str, str]:
-    """part -> 16 hex: each component's kind, and `loop` for what all runs go through."""
+    """part -> 16 hex: each component's kind, and `loop` for what all runs go through.
+
+    It is the code as it was when this process first asked, or called `keep`.  Raises BenchError for a component that is
+    not there, or is there without its source.
+    """
     domains = (config.source, *([config.target] if config.target else []), *config.evaluate_on)
     datasets = {names.dataset_of(config.dataset, Domain.parse(domain)).name for domain in domains}
-    loop = LOOP if config.choose == "last" else LOOP + CHOOSING
-    parts: dict[str, Iterable[str]] = {"loop": loop, "dataset": _modules("dataset", datasets)}
-    for kind in ("model", "method", "loss", "optimizer", "scheduler", "sampler", "scoring", "augment"):
+    parts = {"loop": _digest(LOOP if config.choose == "last" else LOOP + CHOOSING)}
+    parts["dataset"] = part_digest("dataset", frozenset(datasets))
+    for kind in KINDS:
         chosen = getattr(config, kind)
         components = (chosen,) if isinstance(chosen, Component) else chosen
         if components:
-            parts[kind] = _modules(kind, {component.name for component in components})
-    return {part: _digest(tuple(sorted(modules))) for part, modules in sorted(parts.items())}
+            parts[kind] = part_digest(kind, frozenset(name for one in components for name in _names(one)))
+    return dict(sorted(parts.items()))
 
 
-def _modules(kind: str, chosen: Iterable[str]) -> set[str]:
-    return {names.entry(kind, name).build.partition(":")[0] for name in chosen}
+def changed_parts(config: RunConfig, recorded: Mapping[str, str]) -> tuple[str, ...]:
+    """The parts of which today's code is not the `recorded`; none where nothing was recorded or `config` has a
+    component that is not installed here, because then nobody can tell."""
+    if not recorded:
+        return ()
+    try:
+        today = code_digests(config)
+    except BenchError:
+        return ()
+    return tuple(part for part in sorted({*recorded, *today}) if recorded.get(part) != today.get(part))
+
+
+def keep(package: str = "bench") -> None:
+    """Note the source of all that is loaded of `package`: a change from here on is not what this process runs."""
+    for module in sorted(sys.modules):
+        if module.partition(".")[0] == package and _file(module) is not None:
+            _imported(module)
+            _syntax_digest(module)
+
+
+@functools.cache
+def part_digest(kind: str, chosen: frozenset[str]) -> str:
+    """The digest of the code of these components of a kind."""
+    return _digest(tuple(sorted({names.entry(kind, name).build.partition(":")[0] for name in chosen})))
+
+
+def _names(component: Component) -> list[str]:
+    """The name of a component, and of what it combines."""
+    parts = component.options.get(PARTS, ()) if component.name == COMBINED else ()
+    return [component.name, *(Component.model_validate(part).name for part in parts)]
 
 
 @functools.cache
@@ -63,6 +100,9 @@ def _closure(roots: Iterable[str]) -> set[str]:
     return found
 
 
+_BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")
+
+
 @functools.cache
 def _imported(module: str) -> tuple[str, ...]:
     """Modules of the same top-level package that `module` imports at run time, by statements anywhere in it."""
@@ -78,7 +118,8 @@ def _imported(module: str) -> tuple[str, ...]:
         elif isinstance(node, ast.ImportFrom):
             base = _base(module, node.level) if node.level else None
             named |= {".".join(filter(None, (base, node.module, alias.name))) for alias in node.names}
-        todo += ast.iter_child_nodes(node)
+        for block in _BLOCKS:  # statements stand in these alone
+            todo += getattr(node, block, ())
     package = module.partition(".")[0]
     ours = {_module_of(name) for name in named if name.partition(".")[0] == package}
     return tuple(sorted(name for name in ours if name and not _carries_only(name)))
@@ -130,23 +171,30 @@ def _syntax_digest(module: str) -> str:
     return hashlib.sha256("\x1f".join(_syntax(_tree(module))).encode()).hexdigest()
 
 
-def _syntax(node: Any) -> Iterator[str]:
+def _syntax(tree: ast.AST) -> list[str]:
     """The same words for the same program under every Python we run on: `ast.dump` differs between them."""
-    if isinstance(node, ast.AST):
-        yield type(node).__name__
-        for name, value in ast.iter_fields(node):
-            if name == "body" and isinstance(value, list):
-                value = _without_docstring(value)
-            if value not in (None, []) and name not in ("kind", "type_comment"):
-                yield name
-                yield from _syntax(value)
-        yield ")"
-    elif isinstance(node, list):
-        for item in node:
-            yield from _syntax(item)
-        yield "]"
-    else:
-        yield f"{type(node).__name__}:{node!r}"
+    words: list[str] = []
+
+    def write(node: Any) -> None:
+        if isinstance(node, ast.AST):
+            words.append(type(node).__name__)
+            for name in node._fields:
+                value = getattr(node, name, None)
+                if name == "body" and isinstance(value, list):
+                    value = _without_docstring(value)
+                if value is not None and value != [] and name not in ("kind", "type_comment"):
+                    words.append(name)
+                    write(value)
+            words.append(")")
+        elif isinstance(node, list):
+            for item in node:
+                write(item)
+            words.append("]")
+        else:
+            words.append(f"{type(node).__name__}:{node!r}")
+
+    write(tree)
+    return words
 
 
 def _without_docstring(body: list[ast.stmt]) -> list[ast.stmt]:
