@@ -1,6 +1,7 @@
 """A process that has loaded torch once -> a fresh process for each run, in milliseconds.
 
-`python -P -m bench.executors.nursery <module:function> <module> ...` loads the modules and waits at stdin, a socket.
+`python -P -m bench.executors.nursery <module:function> <module> ...` loads the modules and waits at stdin, a socket; of
+a later `<module:function>` it calls the function, too.
 Every byte that comes brings four file descriptors for a new process: its request, to be read to the end; its events;
 what it prints; and its fate, where the nursery writes `{"pid": n}` and, at the end, `{"code": n}`.
 
@@ -35,9 +36,11 @@ def main(words: list[str]) -> None:
     for number in UNMOVED:
         signal.signal(number, signal.SIG_IGN)
     os.environ["OPENBLAS_NUM_THREADS"] = "1"  # its threads would be there at a fork, and not in the child
-    for module in words[1:]:
+    for module, _, function in (word.partition(":") for word in words[1:]):
         with contextlib.suppress(Exception):  # a child will say what is wrong
-            importlib.import_module(module)
+            loaded = importlib.import_module(module)
+            if function:
+                getattr(loaded, function)()
     del os.environ["OPENBLAS_NUM_THREADS"]
     parent, children = socket.socket(fileno=os.dup(0)), dict[int, int]()
     woken, wake = os.pipe()

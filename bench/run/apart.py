@@ -32,13 +32,14 @@ LOADS = ("bench.run.attempt", "torch._dynamo", "vl_convert", "altair")
 
 
 def loads(configs: Iterable[RunConfig]) -> list[str]:
-    """The modules that runs of `configs` need, in the order in which a nursery had better load them."""
+    """The modules that runs of `configs` need, in the order in which a nursery had better load them, and what notes
+    their source then: records tell of it, however long after."""
     found = dict.fromkeys(LOADS)
     for config in configs:
         for kind in ("dataset", "model", "loss", "method", "optimizer", "scheduler", "sampler", "scoring"):
             found[names.entry(kind, getattr(config, kind).name).build.partition(":")[0]] = None
         found |= dict.fromkeys(names.entry("augment", c.name).build.partition(":")[0] for c in config.augment)
-    return list(found)
+    return [*found, "bench.names.code:keep"]
 
 
 @dataclass

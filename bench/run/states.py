@@ -11,6 +11,7 @@ import torch
 
 from bench import checkpoint, machine
 from bench.journal import Journal
+from bench.names.code import code_digests
 from bench.run.parts import Parts
 from bench.run.place import Place
 from bench.spec import DatasetInfo, PlannedRun, canonical_json
@@ -58,8 +59,8 @@ class States:
     def resume(self) -> int:
         """Take up the newest checkpoint that is this run's own; returns the number of updates already made.
 
-        One that was made with other data, another configuration, device or torch is left alone, with a warning; what a
-        finished run has left, without.
+        One that was made with other data or code, another configuration, device or torch is left alone, with a
+        warning; what a finished run has left, without.
         """
         own = self.parts.model.state_dict()
         state = checkpoint.newest(
@@ -158,5 +159,6 @@ def _surroundings(planned: PlannedRun, place: Place, info: DatasetInfo, digests:
         "classes": digest(list(info.class_names)),
         "device": machine.device_label(place.device, torch.get_num_threads()),
         "torch": str(torch.__version__),
+        **{f"code of {part}": found for part, found in code_digests(planned.config).items()},
         **{f"images of {where}": found for where, found in sorted(digests.items())},
     }

@@ -46,6 +46,7 @@ class Run:
         self.scoring = names.build("scoring", self.config.scoring)
         self.journal = Journal()
         self.digests: dict[str, str] = {}
+        self.code = code_digests(self.config)  # now: the files may change while it runs
 
     def events(self) -> Iterator[Event]:
         """Read, train, choose, score, store."""
@@ -228,7 +229,7 @@ class Run:
             commit=commit,
             dirty=dirty,
             data_digests=dict(sorted(self.digests.items())),
-            code=code_digests(self.config),
+            code=self.code,
             weights_sha256=self.weights,
             started_utc=self.journal.started_utc,
             finished_utc=utc_now(),
