@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench import scores
-from bench.scores import Interval, bootstrap_interval, gap_recovered, miou, summary
+from bench.scores import Interval, bootstrap, bootstrap_interval, gap_recovered, miou, summary
 
 MATRICES = st.integers(1, 6).flatmap(
     lambda k: st.lists(
@@ -229,8 +229,8 @@ def test_chunks_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     flat = images(300).reshape(300, -1).astype(float)
 
     def sums(chunk: int) -> list[np.ndarray]:
-        monkeypatch.setattr(scores, "CHUNK", chunk)
-        return list(scores._resampled_sums(flat, 50, 0))
+        monkeypatch.setattr(bootstrap, "CHUNK", chunk)
+        return list(bootstrap._resampled_sums(flat, 50, 0))
 
     many, few = sums(300 * 7), sums(300 * 50)
     assert (len(many), len(few)) == (8, 1)
