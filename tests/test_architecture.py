@@ -17,7 +17,7 @@ LAYERS = {
     0: "spec names faults",
     1: "sweep store scores machine cost evaluate cache fetch "
     "models datasets samplers augment losses schedulers optimizers",
-    2: "methods plan report audit train batches journal checkpoint executors",
+    2: "methods plan report audit selection train batches journal checkpoint executors",
     3: "run doctor",
     4: "cli",
 }

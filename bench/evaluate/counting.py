@@ -39,7 +39,7 @@ def evaluate(
     """
     parts: list[Tensor] = []
     images_seen = 0
-    with _evaluating(model):
+    with evaluating(model):
         # inference_mode must not enclose next(batches): whatever a loader caches there could never be trained on.
         for images, labels in batches:
             tallies = _tally_batch(model, images, labels, num_classes, scoring or whole())
@@ -55,7 +55,7 @@ def evaluate(
 def predict(model: SegModel, images: Tensor, size: tuple[int, int], scoring: Scoring | None = None) -> Tensor:
     """The winning class of every pixel, for pictures: images (B, 3, h, w) -> uint8 (B, *size) on the CPU."""
     found = torch.empty(len(images), *size, dtype=torch.uint8)
-    with _evaluating(model), torch.inference_mode():
+    with evaluating(model), torch.inference_mode():
         winners = (scoring or whole())(lambda batch: model(batch)["out"], images.to(_device(model, images)), size)
         for place, one in zip(found, winners, strict=True):
             place.copy_(one)
@@ -77,7 +77,7 @@ def confusion_update(counts: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
 
 
 @contextmanager
-def _evaluating(model: torch.nn.Module) -> Iterator[None]:
+def evaluating(model: torch.nn.Module) -> Iterator[None]:
     """Every module in eval mode; afterwards each in its own former mode (a frozen BatchNorm differs from the rest)."""
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
