@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
+from bench.methods.limits import at_least
 from bench.methods.method import Loss, Method, Setting
 from bench.methods.norms import batch_norms
 
@@ -20,6 +21,7 @@ class AdaBn(Method):
 
     needs_target: ClassVar[bool] = True
     target_batches: ClassVar[bool] = False
+    sole: ClassVar[str] = "statistics of BN"
 
     def __init__(self, loss: Loss, batch_size: int) -> None:
         super().__init__(loss)
@@ -39,19 +41,19 @@ class AdaBn(Method):
 def with_statistics_of(model: SegModel, images: Unlabelled, batch_size: int, device: torch.device) -> SegModel:
     """A copy of `model` in eval mode whose running means and variances are the average over batches of `images`.
 
-    Weights stay; every image counts alike but for a smaller last batch.
+    Weights stay, dropout is off; a batch counts by its number of images.
     """
     twin = copy.deepcopy(model).eval()
     norms = batch_norms(twin, "adabn")
-    momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
-        norm.momentum = None  # a plain average over all batches
         norm.train()
+    seen = 0
     for batch in images.batches(batch_size, device):
+        seen += len(batch)
+        for norm in norms:
+            norm.momentum = len(batch) / seen  # None, torch's plain average, makes the host wait for a counter
         twin(batch)
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
     return twin.eval()
 
 
@@ -64,4 +66,4 @@ def adabn(loss: Loss, num_classes: int, *, batch_size: int = 8) -> AdaBn:
     Source: AdaBN, arXiv 1603.04779, section 3.  Differs from the paper in: statistics are averaged over batches of
     `batch_size`, not computed over all images at once.
     """
-    return AdaBn(loss, max(1, batch_size))
+    return AdaBn(loss, int(at_least("batch_size", batch_size, 1)))

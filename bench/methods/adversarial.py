@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -36,15 +37,13 @@ class Adversarial(Method):
         super().__init__(loss)
         self.num_classes, self.view, self.weights = num_classes, view, weights
         self.lr, self.game = lr, game
-        self.of_source: dict[str, Tensor] = {}
 
     def attach(self, model: SegModel, setting: Setting) -> None:
-        self.networks = nn.ModuleDict({name: Discriminator(self.num_classes) for name in self.weights})
-        self.networks.to(setting.device)
+        networks = {name: Discriminator(self.num_classes) for name in self.weights}
+        self.networks = nn.ModuleDict(networks).to(setting.device)
         self.optimizers = (adam([{"params": list(self.networks.parameters())}], lr=self.lr, betas=(0.9, 0.99)),)
 
-    def supervised(self, model: SegModel, batch: Batch) -> Tensor:
-        outputs = model(batch.images)
+    def note(self, outputs: Mapping[str, Tensor]) -> None:
         for name in self.weights.keys() - outputs.keys():
             raise BenchError(
                 f"several levels need the output '{name}', and the model gives only {', '.join(sorted(outputs))}",
@@ -52,36 +51,35 @@ class Adversarial(Method):
                 key="method",
             )
         self.of_source = {name: outputs[name].detach() for name in self.weights}
-        return self.loss(outputs, batch.labels)
 
     def adapt(self, model: SegModel, batch: Batch) -> Iterator[tuple[str, Tensor]]:
-        target, size = target_of(batch), batch.images.shape[-2:]
+        target = target_of(batch)
         outputs = model(target)
+        of_target = {name: outputs[name].detach() for name in self.weights}
         self.networks.requires_grad_(False)
-        fooled = [
-            weight * verdict(self.networks[name](self.seen(outputs[name], target.shape[-2:])), SOURCE, self.game)
-            for name, weight in self.weights.items()
-        ]
-        yield "adversarial", sum(fooled[1:], fooled[0])
+        yield "adversarial", self.fooling(outputs, target.shape[-2:])
+        del outputs
         self.networks.requires_grad_(True)
-        guesses = [
-            (self.networks[name](self.seen(logits, shape).detach()), domain)
-            for name in self.weights
-            for logits, shape, domain in (
-                (self.of_source[name], size, SOURCE),
-                (outputs[name].detach(), target.shape[-2:], TARGET),
-            )
-        ]
-        right = [
-            ((logits > (0.5 if self.game == "least_squares" else 0)) == bool(domain)) for logits, domain in guesses
-        ]
-        self.watched = {"discriminator_accuracy": sum(r.float().mean() for r in right) / len(right)}
-        told = [verdict(logits, domain, self.game) / 2 for logits, domain in guesses]
-        yield "discriminator", sum(told[1:], told[0])
+        yield "discriminator", self.telling(of_target, batch.images.shape[-2:], target.shape[-2:])
 
-    def seen(self, logits: Tensor, size: tuple[int, ...]) -> Tensor:
-        """What a discriminator sees: the view of the logits at the size of the image."""
-        return self.view(F.interpolate(logits, tuple(size), mode="bilinear", align_corners=False))
+    def fooling(self, outputs: Mapping[str, Tensor], size: torch.Size) -> Tensor:
+        """How far the discriminators are from taking these outputs on the target for ones on the source, weighted."""
+        parts = [weight * self.judged(name, outputs[name], size, SOURCE)[1] for name, weight in self.weights.items()]
+        return torch.stack(parts).sum()
+
+    def telling(self, of_target: Mapping[str, Tensor], source_size: torch.Size, target_size: torch.Size) -> Tensor:
+        """How far the discriminators are from telling both domains, half of it for each."""
+        judged = [self.judged(name, self.of_source[name], source_size, SOURCE) for name in self.weights]
+        judged += [self.judged(name, of_target[name], target_size, TARGET) for name in self.weights]
+        self.watched = {"discriminator_accuracy": torch.stack([right for right, _ in judged]).mean()}
+        return torch.stack([loss for _, loss in judged]).sum() / 2
+
+    def judged(self, name: str, logits: Tensor, size: torch.Size, domain: float) -> tuple[Tensor, Tensor]:
+        """The share of patches of `logits` that a discriminator takes for `domain`, and how far it is from that."""
+        seen = self.view(F.interpolate(logits, size, mode="bilinear", align_corners=False))
+        said = self.networks[name](seen)
+        right = (said > (0.5 if self.game == "least_squares" else 0.0)) == (domain == TARGET)
+        return right.float().mean(), verdict(said, domain, self.game)
 
     def state_dict(self) -> dict[str, Any]:
         return {"networks": self.networks.state_dict()}

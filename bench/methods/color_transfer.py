@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
@@ -16,13 +17,14 @@ from bench.methods.target import target_of
 if TYPE_CHECKING:
     from bench.batches import Batch
 
-_LMS = ((0.3811, 0.5783, 0.0402), (0.1967, 0.7244, 0.0782), (0.0241, 0.1288, 0.8444))
+LMS = ((0.3811, 0.5783, 0.0402), (0.1967, 0.7244, 0.0782), (0.0241, 0.1288, 0.8444))
 """RGB -> responses of the eye's cones (Reinhard et al. 2001, equation 4)."""
 
-_LAB = ((3**-0.5, 3**-0.5, 3**-0.5), (6**-0.5, 6**-0.5, -2 * 6**-0.5), (2**-0.5, -(2**-0.5), 0.0))
+LAB = ((3**-0.5, 3**-0.5, 3**-0.5), (6**-0.5, 6**-0.5, -2 * 6**-0.5), (2**-0.5, -(2**-0.5), 0.0))
 """Logarithms of those -> three axes that hardly correlate in photographs (equation 6)."""
 
-FLOOR = 1 / 255
+BLACK, BRIGHTEST = 1 / 255, 2.0
+"""The least channel that has a logarithm, and the largest logarithm of a cone that is not cut off."""
 
 
 class ColorTransfer(Method):
@@ -35,41 +37,46 @@ class ColorTransfer(Method):
         self.strength = strength
 
     def prepare(self, batch: Batch) -> Batch:
-        changed = recoloured(batch.images, target_of(batch))
+        changed = normalised(recoloured(shown(batch.images), shown(target_of(batch))).clamp_(0, 1))
         return replace(batch, images=torch.lerp(batch.images, changed, self.strength))
 
 
 def recoloured(source: Tensor, target: Tensor) -> Tensor:
-    """`source` (N, 3, H, W), normalised, each image with the mean and deviation of its partner on every axis."""
-    own, other = _axes(shown(source)), _axes(shown(target))
-    means = [axes.mean((2, 3), keepdim=True) for axes in (own, other)]
-    spreads = [axes.std((2, 3), keepdim=True, correction=0) for axes in (own, other)]
-    # A flat channel has no deviation to stretch: it takes the partner's mean alone.
+    """`source` (N, 3, H, W), RGB in [0, 1], each image with the mean and deviation of its partner on every axis."""
+    own, other = axes(source), axes(target)
+    means = [image.mean((2, 3), keepdim=True) for image in (own, other)]
+    spreads = [image.std((2, 3), keepdim=True, correction=0) for image in (own, other)]
+    # A flat axis has no deviation to stretch: it takes the partner's mean alone.
     scale = spreads[1] / spreads[0].clamp(min=1e-4)
-    return normalised(_colours((own - means[0]) * scale + means[1]).clamp(0, 1))
+    return colours((own - means[0]) * scale + means[1])
 
 
-def _matrix(rows: tuple[tuple[float, ...], ...], like: Tensor) -> Tensor:
-    return torch.tensor(rows, dtype=torch.float64).to(like.device, like.dtype, non_blocking=True)
+def axes(images: Tensor) -> Tensor:
+    """RGB in [0, 1], (N, 3, H, W) -> l, alpha, beta, of the same shape."""
+    lms, lab, _, _ = _matrices(images.device)
+    return _times(lab, _times(lms, images.clamp(min=BLACK)).log10())
+
+
+def colours(axes: Tensor) -> Tensor:
+    """l, alpha, beta -> RGB, which may leave [0, 1]."""
+    _, _, rgb, cones = _matrices(axes.device)
+    # A pixel far off its image's mean may come out beyond what a float holds, and infinities do not subtract.
+    return _times(rgb, torch.pow(10.0, _times(cones, axes).clamp(max=BRIGHTEST)))
+
+
+@functools.cache
+def _matrices(device: torch.device) -> tuple[Tensor, ...]:
+    """LMS and LAB and their inverses, (3, 3) each; kept, because copying them to a device waits for it."""
+    there = torch.tensor([LMS, LAB], dtype=torch.float64, device="cpu")
+    return tuple(matrix.to(device, torch.float32) for matrix in (*there, *torch.linalg.inv(there)))
 
 
 def _times(matrix: Tensor, images: Tensor) -> Tensor:
     return torch.einsum("ij,njhw->nihw", matrix, images)
 
 
-def _axes(images: Tensor) -> Tensor:
-    cones = _times(_matrix(_LMS, images), images.clamp(min=FLOOR))
-    return _times(_matrix(_LAB, images), cones.log10())
-
-
-def _colours(axes: Tensor) -> Tensor:
-    back = [torch.linalg.inv(torch.tensor(rows, dtype=torch.float64)) for rows in (_LAB, _LMS)]
-    lab, lms = (matrix.to(axes.device, axes.dtype, non_blocking=True) for matrix in back)
-    return _times(lms, torch.pow(10.0, _times(lab, axes)))
-
-
 def color_transfer(loss: Loss, num_classes: int, *, strength: float = 1.0) -> ColorTransfer:
-    """Mean and spread of each colour axis of a source image become those of a target image.
+    """Colour transfer: mean and spread of each colour axis of a source image become those of a target image.
 
     Networks: one.  Passes over full images per step: 1 forward and 1 backward.  `strength` mixes with the image as it
     was.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
@@ -38,6 +38,10 @@ class Combined(Method):
             batch = part.prepare(batch)
         return batch
 
+    def note(self, outputs: Mapping[str, Tensor]) -> None:
+        for part in self.parts:
+            part.note(outputs)
+
     def adapt(self, model: SegModel, batch: Batch) -> Iterator[tuple[str, Tensor]]:
         for part in self.parts:
             yield from part.adapt(model, batch)
@@ -63,26 +67,33 @@ class Combined(Method):
 def combined(loss: Loss, num_classes: int, *, parts: list[Any]) -> Combined:
     """Several methods at once, written as a list: `method: [fda, mic]`.
 
-    A part that is built upon another of the list (`mic` upon `self_training`) stands for both.  Raises BenchError for a
-    reference row in the list, for one method twice, and for a contained part with options of its own.
+    A part that another of the list contains (`mic` contains `self_training`) needs not be listed, but may.  Raises
+    BenchError for a reference row in the list, for one method twice, for a contained part with options of its own, for
+    two parts of which a network can have one, and for one that adapts while it predicts anywhere but at the end.
     """
     components = [Component.model_validate(part) for part in parts]
     built = [names.build("method", component, loss, num_classes) for component in components]
+    kept: list[Method] = []
+    sole: dict[str, str] = {}
     for i, (component, part) in enumerate(zip(components, built, strict=True)):
+        name, key = component.name, f"{PARTS}.{i}"
         if part.labels_from != "source" or isinstance(part, SourceOnly):
-            problem = f"{component.name} is a reference row and adapts nothing"
-            raise BenchError(problem, remedy="leave it out of the list", key=f"{PARTS}.{i}")
-        if component.name in [other.name for other in components[:i]]:
-            raise BenchError(f"{component.name} is listed twice", remedy="keep one", key=f"{PARTS}.{i}")
-    return Combined(loss, [part for i, part in enumerate(built) if not _contained(i, components, built)])
-
-
-def _contained(i: int, components: list[Component], built: list[Method]) -> bool:
-    own, part = components[i], built[i]
-    for component, other in zip(components, built, strict=True):
-        if type(other) is not type(part) and isinstance(other, type(part)):
-            if own.options != names.resolve("method", Component(name=own.name)).options:
-                remedy = f"set its options on {component.name}"
-                raise BenchError(f"{component.name} contains {own.name}", remedy=remedy, key=f"{PARTS}.{i}")
-            return True
-    return False
+            problem = f"{name} is a reference row and adapts nothing"
+            raise BenchError(problem, remedy="leave it out of the list", key=key)
+        if name in [other.name for other in components[:i]]:
+            raise BenchError(f"{name} is listed twice", remedy="keep one", key=key)
+        if part.online and part is not built[-1]:
+            problem = f"{name} goes on adapting while it predicts"
+            raise BenchError(problem, remedy="move it to the end of the list", key=key)
+        owner = next((c.name for c, other in zip(components, built, strict=True) if name in other.contains), None)
+        if owner is not None:
+            if component.options != names.resolve("method", Component(name=name)).options:
+                raise BenchError(f"{owner} contains {name}", remedy=f"set its options on {owner}", key=key)
+            continue
+        if part.sole in sole:
+            problem = f"{sole[part.sole]} and {name} each bring {part.sole}"
+            raise BenchError(problem, remedy="keep one of them", key=key)
+        if part.sole:
+            sole[part.sole] = name
+        kept.append(part)
+    return Combined(loss, kept)

@@ -55,6 +55,12 @@ class Method:
     labels_from: ClassVar[Literal["source", "target", "both"]] = "source"
     """Whose labels it trains on: all methods but the two reference rows `oracle` and `joint` see the source's alone."""
 
+    contains: ClassVar[tuple[str, ...]] = ()
+    """Methods that it is built upon: listed beside them in a combination, it stands for both."""
+
+    sole: ClassVar[str] = ""
+    """What it brings of which a network can have one; methods with the same word here are not combined."""
+
     optimizers: tuple[torch.optim.Optimizer, ...] = ()
     """Those of its own networks, there after `attach`; they follow the run's schedule and step with its optimizer."""
 
@@ -80,7 +86,13 @@ class Method:
 
     def supervised(self, model: SegModel, batch: Batch) -> Tensor:
         """The loss on labelled images."""
-        return self.loss(model(batch.images), batch.labels)
+        outputs = model(batch.images)
+        self.note(outputs)
+        return self.loss(outputs, batch.labels)
+
+    def note(self, outputs: Mapping[str, Tensor]) -> None:
+        """Told the outputs on labelled images before `adapt`: what is kept of them must be detached."""
+        return
 
     def adapt(self, model: SegModel, batch: Batch) -> Iterator[tuple[str, Tensor]]:
         """The losses that adapt, in turn."""

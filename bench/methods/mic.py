@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -13,7 +13,6 @@ from bench.methods.limits import at_least, fraction
 from bench.methods.method import Loss
 from bench.methods.self_training import Options, SelfTraining
 from bench.methods.target import target_of
-from bench.spec import BenchError
 
 if TYPE_CHECKING:
     from bench.batches import Batch
@@ -23,6 +22,8 @@ if TYPE_CHECKING:
 class Mic(SelfTraining):
     """`SelfTraining` with one more loss, on masked target images."""
 
+    contains: ClassVar[tuple[str, ...]] = ("self_training",)
+
     def __init__(
         self, loss: Loss, num_classes: int, options: Options, *, mask_px: int, mask_ratio: float, weight: float
     ) -> None:
@@ -30,18 +31,16 @@ class Mic(SelfTraining):
         self.mask_px, self.mask_ratio, self.weight = mask_px, mask_ratio, weight
 
     def adapt(self, model: SegModel, batch: Batch) -> Iterator[tuple[str, Tensor]]:
-        target = target_of(batch)
-        guess, trust = self.pseudo_labels(target)
-        yield "mixed", self.mixed_loss(model, batch, target, guess, trust)
-        yield "masked", self.weight * self.masked_loss(model, batch, target, guess, trust)
+        guess, trust = self.pseudo_labels(target_of(batch, sized=True))
+        yield "mixed", self.mixed_loss(model, batch, guess, trust)
+        yield "masked", self.weight * self.masked_loss(model, batch, guess, trust)
 
-    def masked_loss(self, model: SegModel, batch: Batch, target: Tensor, guess: Tensor, trust: Tensor) -> Tensor:
+    def masked_loss(self, model: SegModel, batch: Batch, guess: Tensor, trust: Tensor) -> Tensor:
         """Weighted cross entropy on target images in other colours, blocks of them hidden."""
         generator = batch.generator("mic")
-        images, _ = self.colours(target, guess, generator)
-        images, _ = self.focus(images, guess, generator)
-        seen = blocks(target, self.mask_px, self.mask_ratio, generator)
-        return self.weighted(model(images * seen), guess, trust)
+        images = self.augmented(target_of(batch), generator)
+        images = images * blocks(images, self.mask_px, self.mask_ratio, generator)
+        return self.weighted(model(images), guess, trust)
 
 
 def blocks(images: Tensor, px: int, ratio: float, generator: torch.Generator) -> Tensor:
@@ -64,24 +63,32 @@ def mic(
     jitter: float = 0.2,
     jitter_p: float = 0.8,
     blur_p: float = 0.5,
+    pixel_weight: Literal["share", "local"] = "share",
+    class_temperature: float = 0.0,
 ) -> Mic:
     """MIC: DAFormer's self-training, and the teacher's labels again for target images that are mostly hidden.
 
     Networks: student and teacher.  Passes over full images per step: student 3 forward and 3 backward, teacher 1
     forward; one graph at a time.  Blocks are `mask_px` pixels a side, right for crops of 512 and more: choose about an
-    eighth of a smaller crop.
+    eighth of a smaller crop.  `pixel_weight` and `class_temperature` are those of `self_training`.
 
     Source: MIC, arXiv 2212.01322, section 3.2, on the loop of DAFormer, arXiv 2111.14887.  Differs from the paper in:
     what `self_training` says of itself; no HRDA crops in two resolutions.
     """
-    if mask_px < 1:
-        raise BenchError(f"{mask_px} is no block size", remedy="choose 1 or more pixels", key="mask_px")
     options = Options(
-        alpha=fraction("alpha", alpha),
-        threshold=fraction("threshold", threshold),
-        jitter=fraction("jitter", jitter),
-        jitter_p=fraction("jitter_p", jitter_p),
-        blur_p=fraction("blur_p", blur_p),
+        alpha=alpha,
+        threshold=threshold,
+        jitter=jitter,
+        jitter_p=jitter_p,
+        blur_p=blur_p,
+        pixel_weight=pixel_weight,
+        class_temperature=class_temperature,
     )
-    ratio, weight = fraction("mask_ratio", mask_ratio), at_least("mask_weight", mask_weight)
-    return Mic(loss, num_classes, options, mask_px=mask_px, mask_ratio=ratio, weight=weight)
+    return Mic(
+        loss,
+        num_classes,
+        options,
+        mask_px=int(at_least("mask_px", mask_px, 1)),
+        mask_ratio=fraction("mask_ratio", mask_ratio),
+        weight=at_least("mask_weight", mask_weight),
+    )

@@ -11,24 +11,24 @@ from torch import Tensor
 from bench.methods.advent import self_information
 from bench.methods.limits import above
 from bench.methods.method import Loss, Method, Setting
-from bench.methods.norms import batch_norms
+from bench.methods.norms import batch_norms, normalise_by_batch
 from bench.models.segmodel import SegModel
 
 if TYPE_CHECKING:
-    from torch.nn.modules.batchnorm import _BatchNorm
+    from collections.abc import Sequence
 
 
-class TestBn(Method):
+class ByBatches(Method):
     """Trains on source images alone; scored with the statistics of each batch in place of the running ones."""
 
-    __test__ = False  # no test, whatever its name begins with
+    sole: ClassVar[str] = "statistics of BN"
 
     def attach(self, model: SegModel, setting: Setting) -> None:
         batch_norms(model, "test_bn")
 
     def adapted(self, model: SegModel) -> SegModel:
         twin = copy.deepcopy(model).eval()
-        forget_statistics(batch_norms(twin, "test_bn"))
+        normalise_by_batch(twin)
         return twin
 
 
@@ -36,6 +36,7 @@ class Tent(Method):
     """Trains on source images alone; while it is scored, each batch moves the affine parameters of BN."""
 
     online: ClassVar[bool] = True
+    sole: ClassVar[str] = "statistics of BN"
 
     def __init__(self, loss: Loss, lr: float, episodic: bool) -> None:
         super().__init__(loss)
@@ -53,29 +54,22 @@ class Adapting(SegModel):
 
     def __init__(self, model: SegModel, *, lr: float, episodic: bool) -> None:
         super().__init__()
-        self.model = copy.deepcopy(model).eval().requires_grad_(False)
+        self.model = copy.deepcopy(model).requires_grad_(False)
         self.lr, self.episodic = lr, episodic
-        norms = batch_norms(self.model, "tent")
-        forget_statistics(norms)
-        self.affine = [p for norm in norms for p in (norm.weight, norm.bias) if p is not None]
-        self.start = [p.detach().clone() for p in self.affine]
-        self.optimizer = torch.optim.Adam(self.affine, lr=lr, betas=(0.9, 0.999))
-
-    def __deepcopy__(self, memo: dict[int, object]) -> Adapting:
-        """A copy with an optimizer of its own, over its own parameters."""
-        return Adapting(self.model, lr=self.lr, episodic=self.episodic).eval()
+        affine = [p for norm in batch_norms(self.model, "tent") for p in (norm.weight, norm.bias) if p is not None]
+        normalise_by_batch(self.model)
+        self.affine = [parameter.requires_grad_(True) for parameter in affine]
+        self.start = [parameter.detach().clone() for parameter in affine]
+        self.optimizer = _adam(self.affine, lr)
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         # Scoring runs in inference mode, whose tensors no graph can hold.
         with torch.inference_mode(False), torch.enable_grad():
             if self.episodic:
                 self.reset()
-            for parameter in self.affine:
-                parameter.requires_grad_(True)
             outputs = self.model(images.clone())
             self.optimizer.zero_grad()
-            entropy = self_information(outputs["out"]).sum(1).mean()
-            entropy.backward()  # type: ignore[no-untyped-call]
+            self_information(outputs["out"]).sum(1).mean().backward()  # type: ignore[no-untyped-call]
             self.optimizer.step()
         return {name: logits.detach() for name, logits in outputs.items()}
 
@@ -84,28 +78,23 @@ class Adapting(SegModel):
         with torch.no_grad():
             for parameter, start in zip(self.affine, self.start, strict=True):
                 parameter.copy_(start)
-        self.optimizer = torch.optim.Adam(self.affine, lr=self.lr, betas=(0.9, 0.999))
+        self.optimizer = _adam(self.affine, self.lr)
 
 
-def forget_statistics(norms: list[_BatchNorm]) -> None:
-    """Without running statistics BN takes those of the batch, in eval mode too."""
-    for norm in norms:
-        norm.track_running_stats = False
-        norm.running_mean = norm.running_var = norm.num_batches_tracked = None
+def _adam(parameters: Sequence[Tensor], lr: float) -> torch.optim.Adam:
+    return torch.optim.Adam(parameters, lr=lr, betas=(0.9, 0.999))
 
 
-def test_bn(loss: Loss, num_classes: int) -> TestBn:
+def test_bn(loss: Loss, num_classes: int) -> ByBatches:
     """Test-time BN: each batch is normalised by its own statistics when the network is scored.
 
     Networks: one.  Passes over full images per step: 1 forward and 1 backward; none beside the prediction.  Its result
-    depends on the batch of scoring, which is 8 images of one domain in the dataset's order.
+    depends on the batch of scoring, which is 8 images of one domain in the dataset's order; one image alone goes by its
+    own statistics too, and by the running ones only where it leaves a layer a single value for a channel.
 
     Source: the baseline `norm` of TENT, arXiv 2006.10726.  As in the paper.
     """
-    return TestBn(loss)
-
-
-test_bn.__test__ = False  # type: ignore[attr-defined]
+    return ByBatches(loss)
 
 
 def tent(loss: Loss, num_classes: int, *, lr: float = 1e-3, episodic: bool = False) -> Tent:
@@ -116,6 +105,6 @@ def tent(loss: Loss, num_classes: int, *, lr: float = 1e-3, episodic: bool = Fal
     are those before the update.  `episodic` starts anew for every batch.
 
     Source: TENT, arXiv 2006.10726, section 3.  Differs from the paper in: entropy is over ln K; batches are the 8
-    images of scoring, where the paper has 200.
+    images of scoring, where the paper has 200; dropout stays off.
     """
     return Tent(loss, above("lr", lr), episodic)

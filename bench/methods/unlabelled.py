@@ -27,6 +27,9 @@ class Unlabelled:
         return len(self.images)
 
     def batches(self, batch_size: int, device: torch.device) -> Iterator[Tensor]:
-        """float (B, 3, h, w) normalised on `device`, every image once, in order."""
-        for first in range(0, len(self.images), batch_size):
-            yield normalise(self.images[first : first + batch_size].to(device, non_blocking=True))
+        """float (B, 3, h, w) normalised on `device`, every image once, in order; B <= `batch_size`.
+
+        As equal as can be: a last batch of one image could not be normalised by its own statistics.
+        """
+        for images in self.images.tensor_split(-(-len(self.images) // batch_size)):
+            yield normalise(images.to(device, non_blocking=True))
