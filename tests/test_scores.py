@@ -230,7 +230,7 @@ def test_chunks_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def sums(chunk: int) -> list[np.ndarray]:
         monkeypatch.setattr(bootstrap, "CHUNK", chunk)
-        return list(bootstrap._resampled_sums(flat, 50, 0))
+        return list(bootstrap.resampled_sums(flat, 50, 0))
 
     many, few = sums(300 * 7), sums(300 * 50)
     assert (len(many), len(few)) == (8, 1)

@@ -60,7 +60,7 @@ def bootstrap_interval(
     if not 0 < level < 1 or samples < 1:
         raise ValueError(f"level {level} must lie between 0 and 1, and samples {samples} be at least 1")
     if groups is not None:
-        counts = _by_group(counts, groups)
+        counts = by_group(counts, groups)
     n = len(counts)
     values = _resampled(counts, statistic, samples, seed) if n >= 2 else ()
     if not len(values):
@@ -80,13 +80,13 @@ def _resampled(
         hits = counts.diagonal(axis1=1, axis2=2)
         unions = counts.sum(1) + counts.sum(2) - hits
         flat = np.concatenate([hits, unions], axis=1).astype(np.float64)
-        return np.concatenate([_mious(sums) for sums in _resampled_sums(flat, samples, seed)])
-    sums = _resampled_sums(counts.reshape(n, -1).astype(np.float64), samples, seed)
+        return np.concatenate([mious(sums) for sums in resampled_sums(flat, samples, seed)])
+    sums = resampled_sums(counts.reshape(n, -1).astype(np.float64), samples, seed)
     drawn = (statistic(total.reshape(classes, classes)) for chunk in sums for total in chunk.astype(np.int64))
     return [value for value in drawn if value is not None]
 
 
-def _mious(sums: NDArray[Any]) -> NDArray[np.float64]:
+def mious(sums: NDArray[Any]) -> NDArray[np.float64]:
     """(S, 2K) hits and unions per class -> `miou` of each row that has one, to the last bit."""
     import numpy as np
 
@@ -102,7 +102,7 @@ def _mious(sums: NDArray[Any]) -> NDArray[np.float64]:
     return found
 
 
-def _by_group(counts: NDArray[Any], groups: Sequence[Hashable]) -> NDArray[Any]:
+def by_group(counts: NDArray[Any], groups: Sequence[Hashable]) -> NDArray[Any]:
     """(N, K, K) -> (G, K, K), one sum per distinct group in order of first appearance."""
     import numpy as np
 
@@ -114,7 +114,7 @@ def _by_group(counts: NDArray[Any], groups: Sequence[Hashable]) -> NDArray[Any]:
     return summed
 
 
-def _resampled_sums(flat: NDArray[Any], samples: int, seed: int) -> Iterator[NDArray[np.float64]]:
+def resampled_sums(flat: NDArray[Any], samples: int, seed: int) -> Iterator[NDArray[np.float64]]:
     """(N, C) counts -> chunks (S, C) of whole sums over N rows drawn with replacement.
 
     How often each row was drawn, times the counts: one float64 matrix product, exact as sums are far below 2**53.
