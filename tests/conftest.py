@@ -17,6 +17,8 @@ os.environ.setdefault("BENCH_EXECUTOR", "inline")  # tests of the default, a pro
 from bench import names
 from bench.spec import PlannedRun, RunConfig
 
+pytest_plugins = ["card"]
+
 TINY = {
     "model": "pidnet_s",
     "dataset": {"name": "landcover", "tile_px": 64, "train_tiles": 8, "val_tiles": 2, "test_tiles": 3},

@@ -39,17 +39,23 @@ def report(
     if format_ is not None:
         sys.stdout.write(_formatted(contents, format_))
         return code
+    from bench.report import card
     from bench.report.readme import is_current, update
     from bench.report.render import render
 
-    text = render(contents)
+    text, more = render(contents), {}
+    try:
+        more = {"card": card.markdown(card.read(results))}
+    except BenchError as error:
+        print("bench: error:", error, file=sys.stderr)
+        code = ExitCode.STORE
     if check:
-        if is_current(readme, text):
+        if is_current(readme, text, more):
             print(f"{readme} is current")
             return code
         print(f"bench: error: {readme}: its tables are not those of {results}; run `bench report`", file=sys.stderr)
         return code or ExitCode.RUNS_FAILED
-    changed = update(readme, text)
+    changed = update(readme, text, more)
     local = sum(1 for s in contents.runs if s.origin == "local")
     counts = f"{local} runs of this machine, {len(contents.runs) - local} reference runs"
     print(f"{readme}: {'tables written' if changed else 'already current'} ({counts})")

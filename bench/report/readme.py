@@ -1,37 +1,45 @@
-"""A text and a file with two markers -> the file with the text between them; every other byte stays as it is."""
+"""Texts and a file with two markers for each -> the file with the texts between them; every other byte stays."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 
 from bench.spec import BenchError
 from bench.store import replace
 
-BEGIN, END = "<!-- bench:report begin -->", "<!-- bench:report end -->"
+
+def markers(block: str) -> tuple[str, str]:
+    """The lines between which the text of `block` stands."""
+    return f"<!-- bench:{block} begin -->", f"<!-- bench:{block} end -->"
+
+
+BEGIN, END = markers("report")
 
 _FENCE = re.compile(rb"[ \t]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)*(`{3,}(?=[^`]*$)|~{3,})")
 """The line that opens a block of code, in a list item too; one closes it with as many of the same character or more."""
 
 
-def update(path: Path, text: str) -> bool:
-    """Put `text` between the markers of `path`; returns whether the file changed.
+def update(path: Path, text: str, more: Mapping[str, str] | None = None) -> bool:
+    """Put `text` between the report's markers in `path`, and that of each block in `more` where the file has them.
 
-    A kill leaves the old file or the new one.  Raises BenchError when the file cannot be read or its markers are
-    missing, doubled or crossed; nothing is written then.
+    Returns whether the file changed.  A kill leaves the old file or the new one.  Raises BenchError when the file
+    cannot be read or its markers are missing, doubled or crossed; nothing is written then.
     """
     before = _read(path)
-    after = _filled(before, text, path)
+    after = _filled(before, text, more or {}, path)
     if after == before:
         return False
     replace(path.resolve(), after)  # a README that is a link stays one
     return True
 
 
-def is_current(path: Path, text: str) -> bool:
-    """Whether `text` stands between the markers already; raises BenchError as `update` does."""
+def is_current(path: Path, text: str, more: Mapping[str, str] | None = None) -> bool:
+    """Whether all that `update` would write stands there already; raises BenchError as it does."""
     before = _read(path)
-    return _filled(before, text, path) == before
+    return _filled(before, text, more or {}, path) == before
 
 
 def _read(path: Path) -> bytes:
@@ -42,31 +50,38 @@ def _read(path: Path) -> bytes:
         raise BenchError(f"cannot be read ({error.strerror})", remedy=remedy, file=path) from None
 
 
-def _filled(content: bytes, text: str, path: Path) -> bytes:
+def _filled(content: bytes, text: str, more: Mapping[str, str], path: Path) -> bytes:
     lines = content.splitlines(keepends=True)
-    first, last = _markers(lines, path)
-    # The line that opens the block tells how this file ends its lines; git may have changed that on checkout.
-    newline = b"\r\n" if lines[first].endswith(b"\r\n") else b"\n"
-    body = text.replace("\r\n", "\n").strip("\n").encode().replace(b"\n", newline)
-    between = [newline, body, newline, newline] if body else []
-    return b"".join([*lines[: first + 1], *between, *lines[last:]])
-
-
-def _markers(lines: list[bytes], path: Path) -> tuple[int, int]:
-    """Positions of the two marker lines; a marker counts only where it is alone on its line and not inside code."""
     code = _code(lines)
-    begins, ends = (sorted(_places(lines, marker) - code) for marker in (BEGIN, END))
-    for marker, places in ((BEGIN, begins), (END, ends)):
+    texts = {"report": text}
+    texts |= {block: t for block, t in more.items() if any(_places(lines, mark) - code for mark in markers(block))}
+    spans = sorted((*_span(lines, code, block, path), block) for block in texts)
+    for (_, end, outer), (start, _, inner) in pairwise(spans):
+        if start < end:
+            raise _refuse(path, start + 1, f"has the block {inner} inside the block {outer}", "put it after its end")
+    for first, last, block in reversed(spans):
+        # The line that opens the block tells how this file ends its lines; git may have changed that on checkout.
+        newline = b"\r\n" if lines[first].endswith(b"\r\n") else b"\n"
+        body = texts[block].replace("\r\n", "\n").strip("\n").encode().replace(b"\n", newline)
+        lines[first + 1 : last] = [newline, body, newline, newline] if body else []
+    return b"".join(lines)
+
+
+def _span(lines: list[bytes], code: set[int], block: str, path: Path) -> tuple[int, int]:
+    """Positions of the two marker lines; a marker counts only where it is alone on its line and not inside code."""
+    begin, end = markers(block)
+    begins, ends = (sorted(_places(lines, marker) - code) for marker in (begin, end))
+    for marker, places in ((begin, begins), (end, ends)):
         if not places:
             shown = sorted(_places(lines, marker))
             if shown:
                 remedy = "put it outside of the block, or close the block"
                 raise _refuse(path, shown[0] + 1, f"has {marker} only inside a block of code", remedy)
-            raise _refuse(path, max(len(lines), 1), f"has no line {marker}", f"add {BEGIN} and {END}, each on a line")
+            raise _refuse(path, max(len(lines), 1), f"has no line {marker}", f"add {begin} and {end}, each on a line")
         if len(places) > 1:
             raise _refuse(path, places[1] + 1, f"has {marker} a second time", "keep one pair of markers")
     if ends[0] < begins[0]:
-        raise _refuse(path, ends[0] + 1, f"has {END} before {BEGIN}", "put them in order")
+        raise _refuse(path, ends[0] + 1, f"has {end} before {begin}", "put them in order")
     return begins[0], ends[0]
 
 

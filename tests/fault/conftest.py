@@ -1,4 +1,4 @@
-"""What the fault tests share: figures for the reliability card, and tools that may be missing."""
+"""What the fault tests share: scripts in processes of their own, and tools that may be missing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,22 +14,6 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture
-def figure(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
-    """figure("A1 kills of the store", "20 kills, 0 lost"): printed and, with BENCH_CARD, a JSON line in that file."""
-    start = time.monotonic()
-
-    def tell(name: str, text: str) -> None:
-        print(f"{name}: {text}")
-        if file := os.environ.get("BENCH_CARD"):
-            seconds = round(time.monotonic() - start, 1)
-            line = {"name": name, "figure": text, "test": request.node.nodeid, "seconds": seconds}
-            with open(file, "a", encoding="utf-8") as card:
-                card.write(json.dumps(line) + "\n")
-
-    return tell
 
 
 def script(name: str, *words: object, before: tuple[str, ...] = (), timeout: float = 280, **environment: str) -> Any:
