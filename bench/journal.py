@@ -27,7 +27,7 @@ class Journal:
         self.evaluations: list[Evaluation] = []
         self.resumed_at: list[int] = []
         self.best: tuple[float, int] | None = None
-        self.seconds = {"prepare": 0.0, "data": 0.0, "train": 0.0, "evaluate": 0.0}
+        self.seconds = {"prepare": 0.0, "data": 0.0, "train": 0.0, "evaluate": 0.0, "selection": 0.0}
         self.started_utc = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def note(self, progress: Progress, lr: list[float]) -> int | None:
@@ -95,7 +95,7 @@ class Journal:
         Time already spent in this process, on reading images again, is added to what was spent before.
         """
         self.losses, self.lr, self.started_utc = state["losses"], state["lr"], state["started_utc"]
-        self.seconds = {name: state["seconds"][name] + spent for name, spent in self.seconds.items()}
+        self.seconds = {name: state["seconds"].get(name, 0.0) + spent for name, spent in self.seconds.items()}
         self.evaluations = [Evaluation.model_validate(e) for e in state["evaluations"]]
         self.best = None if state["best"] is None else (state["best"][0], state["best"][1])
         self.resumed_at = [*state["resumed_at"], step]

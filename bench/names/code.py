@@ -23,7 +23,10 @@ LOOP = ("bench.train", "bench.batches", "bench.evaluate.counting")
 """What every run goes through: steps, batches, counting.  Scores are worked out of counts anew for every table."""
 
 CHOOSING = ("bench.scores",)
-"""What decides, beside that, which weights of a run are scored."""
+"""What decides, beside that, which weights of a run are scored, where mIoU chooses."""
+
+LABEL_FREE = ("bench.selection.looking",)
+"""What decides it where a score without target labels does."""
 
 NOT_DECIDING = ("spec", "names", "store", "machine", "faults")
 """Units of this package that carry numbers and make none."""
@@ -40,7 +43,8 @@ def code_digests(config: RunConfig) -> dict[str, str]:
     """
     domains = (config.source, *([config.target] if config.target else []), *config.evaluate_on)
     datasets = {names.dataset_of(config.dataset, Domain.parse(domain)).name for domain in domains}
-    parts = {"loop": _digest(LOOP if config.choose == "last" else LOOP + CHOOSING)}
+    choosing = CHOOSING if config.choose in ("source_val", "oracle") else LABEL_FREE
+    parts = {"loop": _digest(LOOP if config.choose == "last" else LOOP + choosing)}
     parts["dataset"] = part_digest("dataset", frozenset(datasets))
     for kind in KINDS:
         chosen = getattr(config, kind)

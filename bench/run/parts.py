@@ -93,7 +93,9 @@ def _open(config: RunConfig, domain: str, split: str, place: Place) -> None:
     """Find all files of a split; of the labelled one also whether a batch and a crop can be had."""
     dataset = open_dataset(config, domain, split, place.data_root)
     if split in ("train", "target"):
-        steps_per_epoch(len(dataset), config.batch_size, what="source" if split == "train" else "target")
+        what = "source" if split == "train" else "target"
+        if split == "train" or sight(config).unlabelled:
+            steps_per_epoch(len(dataset), config.batch_size, what=what)
         crop_size(config.resize_px or dataset.read(0)[1].shape, config.crop_px)
 
 
@@ -120,5 +122,6 @@ def splits_of(config: RunConfig) -> dict[str, tuple[str, ...]]:
     """Which domains of which split a run reads."""
     along = dict.fromkeys((*config.evaluate_on, config.source)) if config.evaluate_every else ()
     seen = sight(config)
-    target = () if seen.unlabelled is None else (seen.unlabelled,)
+    looked_at = seen.unlabelled or (config.target if config.evaluate_every else None)  # by scores without labels
+    target = () if looked_at is None else (looked_at,)
     return {"train": seen.labelled, "target": target, "test": config.evaluate_on, "val": tuple(along)}

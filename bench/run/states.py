@@ -92,7 +92,10 @@ class States:
     def choose(self, steps: int) -> int:
         """Put the chosen weights into the model, keep them on disk unless asked not to; returns their step."""
         step, best = steps, self._best()
-        if self.planned.config.choose == "source_val" and best is not None:
+        if self.planned.config.choose != "last" and best is None:
+            rule = f"`choose: {self.planned.config.choose}`"
+            warnings.warn(f"{self.planned.name}: {rule} never had a score; the last weights are taken", stacklevel=2)
+        if best is not None:
             state = checkpoint.load(checkpoint.best_file(self.folder, best), run_id=self.planned.run_id)
             self.parts.model.load_state_dict(state["model"])
             step = best

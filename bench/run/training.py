@@ -25,8 +25,8 @@ from bench.run.learning import Lesson, attach, batches, lesson
 from bench.run.memory import peak_memory, reset_peak_memory
 from bench.run.parts import build_parts, splits_of
 from bench.run.place import Place
+from bench.run.selecting import Sample, merit
 from bench.run.states import States, weights_digest
-from bench.scores import miou
 from bench.spec import Counts, Domain, Evaluation, PlannedRun, RunRecord
 from bench.store import Lease
 from bench.train import Progress, train
@@ -46,6 +46,7 @@ class Run:
         self.scoring = names.build("scoring", self.config.scoring)
         self.journal = Journal()
         self.digests: dict[str, str] = {}
+        self.sample: Sample | None = None
         self.code = code_digests(self.config)  # now: the files may change while it runs
 
     def events(self) -> Iterator[Event]:
@@ -61,6 +62,9 @@ class Run:
             read = lesson(self.config, self.split, self.device)
             tests = {domain: self.split("test", domain) for domain in self.config.evaluate_on}
             along = {domain: self.split("val", domain) for domain in splits_of(self.config)["val"]}
+            if along and self.config.target is not None:
+                target = read.target or self.split("target", self.config.target)
+                self.sample = Sample.of(target, along[self.config.source])
             parts = build_parts(self.config, self.device)
             per_epoch = steps_per_epoch(len(read.labelled), self.config.batch_size)
             self.steps = self.config.steps or (self.config.epochs or 0) * per_epoch
@@ -155,13 +159,26 @@ class Run:
         return due and not any(evaluation.step == step for evaluation in self.journal.evaluations)
 
     def evaluate_along(self, along: dict[str, Split], step: int) -> None:
-        """Score the splits that are for looking, keep the counts, and keep the weights if they are the best so far."""
+        """Score the splits that are for looking, keep the scores, and keep the weights if they are the best so far."""
         with self.journal.timed("evaluate"):
             network = self.adapted()
             counts = {domain: _plain(self.score(network, split, step).sum(0)) for domain, split in along.items()}
-        self.journal.evaluations.append(Evaluation(step=step, split="val", confusion=counts))
-        if self.config.choose == "source_val" and self.journal.better(miou(counts[self.config.source]), step):
+        found: dict[str, float | None] = {}
+        if self.sample is not None:
+            with self.journal.timed("selection"):
+                found = self.sample.scores(
+                    self.parts.method, network, counts[self.config.source], self.device, lambda: self.beat(step)
+                )
+        evaluation = Evaluation(step=step, split="val", confusion=counts, label_free=found)
+        self.journal.evaluations.append(evaluation)
+        if self.config.choose != "last" and self.journal.better(merit(self.config, counts, found), step):
             self.states.keep_best(step)
+
+    def beat(self, done: int) -> None:
+        """A sign of life between updates, `done` of which are made; the run ends here when it is to stop."""
+        self.place.beat()
+        if self.place.stop():
+            self.interrupt(done)
 
     def adapted(self) -> SegModel:
         """The network to score: the model as it is, or what its method makes of it for the target."""
@@ -174,9 +191,7 @@ class Run:
 
         def watched() -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
             for batch in scoring_batches(split, batch_size=SCORING_BATCH, device=self.device):
-                self.place.beat()
-                if self.place.stop():
-                    self.interrupt(done)
+                self.beat(done)
                 yield batch
 
         return evaluate(network, watched(), self.info.num_classes, self.scoring)

@@ -71,6 +71,8 @@ def label_free(
         found = {k: v for score in (*scores, statistics) for k, v in score.values().items()} if number else {}
     numbers = torch.stack([value.to("cpu", torch.float64) for value in found.values()]).tolist() if found else []
     known = dict(zip(found, numbers, strict=True))
+    if not math.isfinite(known.get("entropy", math.nan)):
+        known = {}  # predictions that are no numbers agree with each other, too
     return {name: value if math.isfinite(value := known.get(name, math.nan)) else None for name in LABEL_FREE}
 
 

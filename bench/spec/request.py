@@ -8,6 +8,23 @@ from pydantic import Field, model_validator
 
 from bench.spec.values import Component, Frozen, Size
 
+Choice = Literal[
+    "last",
+    "source_val",
+    "agreement",
+    "atc",
+    "bn_gap",
+    "bnm",
+    "consistency",
+    "entropy",
+    "infomax",
+    "prior_distance",
+    "snd",
+    "oracle",
+]
+"""Which weights of a run are scored: the last, or the best by a row of `bench.selection`.  `oracle` looks at labels of
+the target, so its scores are never to be compared with others."""
+
 
 class RunConfig(Frozen):
     """All that decides the numbers of a training run; never where data lies, which device, how many workers.
@@ -36,7 +53,7 @@ class RunConfig(Frozen):
     epochs: int | None = Field(default=None, ge=1)
     schedule_steps: int | None = Field(default=None, ge=1)
     evaluate_every: int = Field(default=0, ge=0)
-    choose: Literal["last", "source_val"] = "last"
+    choose: Choice = "last"
     precision: Literal["fp32", "tf32", "bf16", "fp16"] = "fp32"
     seed: int = Field(default=0, ge=0, lt=2**32)
 
@@ -44,8 +61,10 @@ class RunConfig(Frozen):
     def _one_length(self) -> RunConfig:
         if (self.steps is None) == (self.epochs is None):
             raise ValueError("exactly one of `steps` and `epochs` says how long to train")
-        if self.choose == "source_val" and not self.evaluate_every:
-            raise ValueError("`choose: source_val` needs `evaluate_every`")
+        if self.choose != "last" and not self.evaluate_every:
+            raise ValueError(f"`choose: {self.choose}` needs `evaluate_every`")
+        if self.choose not in ("last", "source_val") and self.target is None:
+            raise ValueError(f"`choose: {self.choose}` needs a `target`")
         return self
 
 
