@@ -15,7 +15,7 @@ from bench.cache import Cache
 from bench.run import training
 from bench.run.attempt import attempt
 from bench.run.events import Phase, Taken
-from bench.run.parts import check
+from bench.run.checking import check
 from bench.run.place import Place, pick_device
 from bench.run.standing import outcome, standing
 from bench.run.training import Run
@@ -371,6 +371,39 @@ def test_a_fault_of_a_run_is_recorded(
     assert isinstance(failure, Failure)
     assert failure.state == state
     assert words in failure.reason
+
+
+def test_drawn_images_are_drawn_once_for_all_processes(
+    planned: Make, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bench.datasets.landcover import Landcover
+
+    drawn: list[int] = []
+    read = Landcover.read
+    monkeypatch.setattr(Landcover, "read", lambda self, index: drawn.append(index) or read(self, index))  # type: ignore[func-returns-value]
+
+    def count(run: PlannedRun) -> int:
+        """How many images a process that starts now has to draw."""
+        drawn.clear()
+        finish(run, replace(place, cache=Cache()))
+        return len(drawn)
+
+    assert count(planned()) == 8 + 3 + 3
+    first = place.store.read().runs[0].record
+    assert count(planned(seed=1)) == 0
+    assert count(planned(resize_px=(80, 80))) == 8 + 3 + 3
+    assert count(planned()) == 0
+    assert numbers(place.store.read().runs[-1].record)["data_digests"] == first.data_digests
+    assert len({str(s.record.confusion) for s in place.store.read().runs if s.record.run_id == first.run_id}) == 1
+    for path in (place.store.work / "cache").glob("drawn-*.npz"):
+        whole = path.read_bytes()
+        path.write_bytes(whole[:200] + bytes([whole[200] ^ 1]) + whole[201:])
+    assert count(planned()) == 8 + 3 + 3
+    with monkeypatch.context() as patched:
+        patched.setattr("bench.run.data.code_digests", lambda config: {"dataset": "other", "loop": "code"})
+        assert count(planned()) == 8 + 3 + 3
+        patched.setattr("bench.run.drawn.replace", lambda *_: (_ for _ in ()).throw(BenchError("full")))
+        assert count(planned(resize_px=(72, 72))) == 8 + 3 + 3
 
 
 def test_a_picture_that_fails_is_a_warning(planned: Make, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,8 @@ from functools import partial
 
 from bench import faults, names
 from bench.cache import FileDataset, Split, read_split, stored_split
+from bench.names.code import code_digests
+from bench.run.drawn import kept
 from bench.run.events import Interrupted
 from bench.run.parts import open_dataset
 from bench.run.place import Place
@@ -13,7 +15,7 @@ from bench.spec import Domain, RunConfig
 
 
 def read(config: RunConfig, domain: str, split: str, place: Place) -> Split:
-    """The split of `domain` (`dataset/domain`): of files decoded once for all runs, of drawn images once per process.
+    """The split of `domain` (`dataset/domain`), decoded or drawn once for all runs.
 
     Images to train on have labels of their own size, others labels as on disk: a score is one at that size.  Raises
     BenchError for anything wrong with the data, Interrupted when the run is to stop.
@@ -39,5 +41,8 @@ def read(config: RunConfig, domain: str, split: str, place: Place) -> Split:
             tick=tick,
         )
     workers = max(1, place.workers)
-    decode = partial(read_split, dataset, resize_px=config.resize_px, native_labels=native, workers=workers, tick=tick)
-    return place.cache.get((repr(part), domain, split, config.resize_px, str(place.data_root)), decode)
+    draw = partial(read_split, dataset, resize_px=config.resize_px, native_labels=native, workers=workers, tick=tick)
+    code = code_digests(config)
+    facts = [part.model_dump(mode="json"), domain, split, config.resize_px, dataset.digest()]
+    made_of = [*facts, code["dataset"], code["loop"]]
+    return place.cache.get(tuple(map(str, made_of)), lambda: kept(place.store.work / "cache", made_of, draw))
