@@ -28,10 +28,15 @@ from bench.spec import (
     Workload,
     canonical_json,
 )
-from bench.store import Store, commit, dump, files, folder, memory, parse
+from bench.store import Store, agreeing, commit, dump, files, folder, made, memory, parse
 
 CONFIG = RunConfig(model="m", dataset="d", source="d/a", evaluate_on=("d/a",), steps=3)
 RUN = PlannedRun(name="tiny", run_id="r-0123456789abcdef", config=CONFIG)
+
+
+def agreement(here: Store, configs: dict[str, RunConfig]) -> dict[str, bool | BenchError]:
+    """Run id -> whether its newest record holds this configuration."""
+    return {key: one if isinstance(one, BenchError) else one.agrees for key, one in made(here, configs).items()}
 
 
 def record(**changes: object) -> RunRecord:
@@ -97,9 +102,9 @@ def test_a_second_record_is_another_attempt_and_never_an_overwrite(results: Path
 def test_reference_records_are_shown_but_never_count_as_finished(results: Path) -> None:
     Store(results / "reference").add_run(record(), per_image())
     assert [s.origin for s in Store(results).read().runs] == ["reference"]
-    assert Store(results).agreement({RUN.run_id: CONFIG}) == {}
+    assert agreement(Store(results), {RUN.run_id: CONFIG}) == {}
     Store(results).add_run(record(), per_image())
-    assert Store(results).agreement({RUN.run_id: CONFIG}) == {RUN.run_id: True}
+    assert agreement(Store(results), {RUN.run_id: CONFIG}) == {RUN.run_id: True}
 
 
 BAD = {
@@ -224,9 +229,9 @@ def test_a_record_from_before_a_field_was_added_still_counts(results: Path) -> N
     plain = json.loads(path.read_text())
     del plain["sha256"], plain["config"]["sampler"], plain["config"]["scheduler"]["power"]
     path.write_text(json.dumps({**plain, "sha256": files.digest(files.canonical(plain))}))
-    assert Store(results).agreement({RUN.run_id: config}) == {RUN.run_id: True}
+    assert agreement(Store(results), {RUN.run_id: config}) == {RUN.run_id: True}
     other = config.model_copy(update={"steps": 4})
-    assert Store(results).agreement({RUN.run_id: other}) == {RUN.run_id: False}
+    assert agreement(Store(results), {RUN.run_id: other}) == {RUN.run_id: False}
 
 
 @pytest.mark.parametrize("part", [".", "runs", "costs", "../.bench"])
@@ -272,7 +277,7 @@ def settled(monkeypatch: pytest.MonkeyPatch) -> None:
 def reads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The records that the store reads."""
     found: list[Path] = []
-    monkeypatch.setattr(folder, "parse", lambda path: (found.append(path), parse(path))[1])
+    monkeypatch.setattr(agreeing, "parse", lambda path: (found.append(path), parse(path))[1])
     return found
 
 
@@ -287,17 +292,17 @@ def in_store(results: Path) -> Store:
 def test_a_record_is_read_once(results: Path, reads: list[Path]) -> None:
     here = in_store(results)
     for _ in range(3):
-        assert here.agreement({RUN.run_id: CONFIG}) == {RUN.run_id: True}
+        assert agreement(here, {RUN.run_id: CONFIG}) == {RUN.run_id: True}
     assert len(reads) == 1
     other = CONFIG.model_copy(update={"steps": 4})
-    assert here.agreement({RUN.run_id: other}) == {RUN.run_id: False}
+    assert agreement(here, {RUN.run_id: other}) == {RUN.run_id: False}
 
 
 @pytest.mark.usefixtures("settled")
 @pytest.mark.parametrize("keep_times", [False, True])
 def test_a_record_that_changed_is_read_again(results: Path, reads: list[Path], keep_times: bool) -> None:
     here, path = in_store(results), Store(results).run_file(RUN.run_id)
-    here.agreement({RUN.run_id: CONFIG})
+    agreement(here, {RUN.run_id: CONFIG})
     before = path.stat()
     plain = parse(path)
     plain["config"]["steps"] = 4
@@ -305,19 +310,19 @@ def test_a_record_that_changed_is_read_again(results: Path, reads: list[Path], k
     if keep_times:
         os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert (path.stat().st_size, len(reads)) == (before.st_size, 1)
-    assert here.agreement({RUN.run_id: CONFIG}) == {RUN.run_id: False}
+    assert agreement(here, {RUN.run_id: CONFIG}) == {RUN.run_id: False}
     path.write_text("{")
-    assert "no valid record" in str(here.agreement({RUN.run_id: CONFIG})[RUN.run_id])
+    assert "no valid record" in str(agreement(here, {RUN.run_id: CONFIG})[RUN.run_id])
 
 
 @pytest.mark.usefixtures("settled")
 def test_a_memory_that_trusts_its_file_blindly_is_caught(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Negative control of the test above: a memory that looks at the name only."""
     here, path = in_store(results), Store(results).run_file(RUN.run_id)
-    monkeypatch.setattr(folder, "mark", lambda stat: "")
-    here.agreement({RUN.run_id: CONFIG})
+    monkeypatch.setattr(agreeing, "mark", lambda stat: "")
+    agreement(here, {RUN.run_id: CONFIG})
     path.write_text("{")
-    assert here.agreement({RUN.run_id: CONFIG}) == {RUN.run_id: True}
+    assert agreement(here, {RUN.run_id: CONFIG}) == {RUN.run_id: True}
 
 
 def test_a_record_of_this_moment_is_not_remembered(
@@ -327,7 +332,7 @@ def test_a_record_of_this_moment_is_not_remembered(
     monkeypatch.setattr(memory, "SETTLED_S", 3600.0)
     here = in_store(results)
     for _ in range(2):
-        here.agreement({RUN.run_id: CONFIG})
+        agreement(here, {RUN.run_id: CONFIG})
     assert (len(reads), remembered(results).exists()) == (2, False)
 
 
@@ -349,15 +354,15 @@ DAMAGE = {
 def test_a_damaged_memory_changes_no_answer(results: Path, damage: object) -> None:
     here, file = in_store(results), remembered(results)
     other = CONFIG.model_copy(update={"steps": 4})
-    here.agreement({RUN.run_id: CONFIG})
+    agreement(here, {RUN.run_id: CONFIG})
     content = file.read_bytes()
     file.unlink()
     if damage == "folder":
         file.mkdir()
     elif damage is not None:
         file.write_bytes(damage(content) if callable(damage) else damage)
-    assert here.agreement({RUN.run_id: CONFIG}) == {RUN.run_id: True}
-    assert here.agreement({RUN.run_id: other}) == {RUN.run_id: False}
+    assert agreement(here, {RUN.run_id: CONFIG}) == {RUN.run_id: True}
+    assert agreement(here, {RUN.run_id: other}) == {RUN.run_id: False}
     assert damage == "folder" or file.read_bytes() == content
 
 
@@ -368,7 +373,7 @@ def test_a_memory_that_cannot_be_written_is_no_fault(results: Path, monkeypatch:
 
     here = in_store(results)
     monkeypatch.setattr(os, "fsync", full)
-    assert here.agreement({RUN.run_id: CONFIG}) == {RUN.run_id: True}
+    assert agreement(here, {RUN.run_id: CONFIG}) == {RUN.run_id: True}
     assert not remembered(results).exists()
 
 
@@ -376,7 +381,7 @@ def test_a_memory_that_cannot_be_written_is_no_fault(results: Path, monkeypatch:
 def test_looking_creates_no_folder(results: Path) -> None:
     (results / "runs").mkdir()
     Store(results).run_file(RUN.run_id).write_bytes(dump(record()))
-    assert Store(results).agreement({RUN.run_id: CONFIG}) == {RUN.run_id: True}
+    assert agreement(Store(results), {RUN.run_id: CONFIG}) == {RUN.run_id: True}
     assert not Store(results).work.exists()
 
 
@@ -386,7 +391,7 @@ def test_equal_numbers_of_two_spellings_agree(results: Path) -> None:
     Store(results).run_file(RUN.run_id).parent.mkdir()
     Store(results).run_file(RUN.run_id).write_bytes(dump(record(config=whole)))
     spelled = CONFIG.model_copy(update={"loss": Component(name="l", options={"w": 1.0})})
-    assert Store(results).agreement({RUN.run_id: spelled}) == {RUN.run_id: True}
+    assert agreement(Store(results), {RUN.run_id: spelled}) == {RUN.run_id: True}
 
 
 # ------------------------------------------------------------------ bytes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -90,31 +91,39 @@ def status(
     results: Results = Path("results"),
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
 ) -> int:
-    """Show what has become of each run of a sweep."""
+    """Show what has become of each run of a sweep, and why a finished one is stale."""
     from bench.plan import plan
-    from bench.store import Store
+    from bench.store import Store, claimed
     from bench.sweep import load_sweep
 
-    planned = plan(load_sweep(file, overrides=override or [], select=select), Store(results))
+    store = Store(results)
+    planned = plan(load_sweep(file, overrides=override or [], select=select), store)
+    running = claimed(store.work)
+    states = [(r, "running" if r.run_id in running else str(s)) for r, s in planned.states]
     for problem in planned.unreadable.values():
         print("bench: error:", problem, file=sys.stderr)
     code = ExitCode.STORE if planned.unreadable else ExitCode.OK
     if as_json:
-        rows = [
-            {"run_id": r.run_id, "name": r.name, "state": s, "failure": planned.failures.get(r.run_id)}
-            for r, s in planned.states
-        ]
+        rows = []
+        for run, state in states:
+            told = {"run_id": run.run_id, "name": run.name, "state": state, "why": planned.why(run.run_id) or None}
+            rows.append({**told, "failure": planned.failures.get(run.run_id)})
         print_json({"runs": rows})
         return code
-    rows_of = [
-        (r.name, r.run_id, s, planned.failures[r.run_id].reason if r.run_id in planned.failures else "")
-        for r, s in planned.states
-    ]
+    reasons = {run_id: failure.reason for run_id, failure in planned.failures.items()}
+    rows_of = [(r.name, r.run_id, s, reasons.get(r.run_id) or planned.why(r.run_id)) for r, s in states]
     print_table(("run", "id", "state", "reason"), rows_of)
-    counted = [f"{len(planned.runs(state))} {state}" for state in ("done", "stale", "failed", "todo")]
-    counted += [f"{len(planned.unreadable)} unreadable"] if planned.unreadable else []
-    print(f"{len(rows_of)} runs: " + ", ".join(counted))
+    counts = Counter(state for _, state in states)
+    always = ("done", "stale", "failed", "todo")
+    said = [state for state in STATES if counts[state] or state in always]
+    print(f"{len(states)} runs: " + ", ".join(f"{counts[state]} {state}" for state in said))
+    if any(counts[state] for state in ("stale", "stale-code", "stale-data")):
+        print("stale runs are kept; `bench sweep FILE --rerun stale` makes them anew")
     return code
+
+
+STATES = ("done", "stale", "stale-code", "stale-data", "failed", "running", "unreadable", "todo")
+"""The order in which they are counted."""
 
 
 def show(

@@ -127,8 +127,8 @@ def sweep(
 
 
 def _check(sweep: Sweep, runs: Sequence[PlannedRun], device: str, store: Store, data_root: Path | None) -> None:
-    """Build every distinct part of `runs` once; see `bench.run.parts.check`."""
-    from bench.run.parts import check
+    """Build every distinct part of `runs` once; see `bench.run.checking.check`."""
+    from bench.run.checking import check
     from bench.run.place import Place, pick_device
 
     place = Place(store=store, sweep=sweep.name, device=pick_device(device), data_root=data_root)
@@ -141,17 +141,16 @@ def print_plan(planned: Plan, runs: Sequence[PlannedRun]) -> None:
     rows = []
     for run, state in planned.states:
         length = f"{run.config.epochs} epochs" if run.config.epochs else f"{run.config.steps} steps"
-        rows.append((run.name, run.run_id, length, "to run" if run.run_id in starting else _said(state)))
+        said = "to run" if run.run_id in starting else _said(state, planned.why(run.run_id))
+        rows.append((run.name, run.run_id, length, said))
     print_table(("run", "id", "length", "state"), rows)
     print(f"{len(rows)} runs: {len(starting)} to run, {len(rows) - len(starting)} not")
 
 
-def _said(state: str) -> str:
-    return {
-        "failed": "failed earlier (--rerun failed)",
-        "stale": "stale (--rerun stale)",
-        "unreadable": "its record cannot be read",
-    }.get(state, state)
+def _said(state: str, why: str) -> str:
+    if state.startswith("stale"):
+        return f"stale ({why + '; ' if why else ''}--rerun stale)"
+    return {"failed": "failed earlier (--rerun failed)", "unreadable": "its record cannot be read"}.get(state, state)
 
 
 def _planned(planned: Plan, runs: tuple[PlannedRun, ...]) -> list[dict[str, Any]]:

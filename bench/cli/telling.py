@@ -10,8 +10,8 @@ from typing import Any
 from bench.cli.console import say
 from bench.cli.progress import duration
 from bench.cli.sweeping import print_json
-from bench.plan import Plan
-from bench.spec import ExitCode, Failure, PlannedRun, RunRecord, Sweep
+from bench.plan import STALE, Plan
+from bench.spec import ExitCode, Failure, PlannedRun, RunRecord, Sweep, printable
 from bench.store import Store
 
 
@@ -38,13 +38,14 @@ class Outcome:
 def tell(sweep: Sweep, planned: Plan, found: Outcome, wish: int | None, as_json: bool, store: Store) -> int:
     """Count what came of it, say it, and choose the exit code; `wish` is that of who asked to stop."""
     counts = _counts(planned, found)
+    why = printable(planned.why(*(run.run_id for run in _kept(planned, found))), limit=200)
     if as_json:
         ended = [e.model_dump(mode="json") for e in (*found.ended.values(), *found.elsewhere.values())]
-        print_json({"sweep": sweep.name, **counts, "records": ended})
+        print_json({"sweep": sweep.name, **counts, "why_stale": why or None, "records": ended})
     else:
         for failure in found.failed:
             say(f"{failure.state}: {failure.name} ({failure.run_id}): {_tried(failure)}{failure.reason}", sys.stderr)
-        say(_summary(counts, duration(found.took_s)))
+        say(_summary(counts, duration(found.took_s), why))
         if counts["ran"]:
             say(f"pictures and weights lie in {store.work}/runs/<id>/; `bench report` writes the tables")
     if wish is not None:
@@ -63,6 +64,12 @@ def _tried(failure: Failure) -> str:
     return f"{failure.tries} tries; " if failure.tries > 1 else ""
 
 
+def _kept(planned: Plan, found: Outcome) -> list[PlannedRun]:
+    """The stale runs that were not asked for."""
+    started = {run.run_id for run in found.started}
+    return [run for run in planned.runs(*STALE) if run.run_id not in started]
+
+
 def _counts(planned: Plan, found: Outcome) -> dict[str, int]:
     ran = sum(isinstance(e, RunRecord) for e in found.ended.values())
     elsewhere = sum(isinstance(e, RunRecord) for e in found.elsewhere.values())
@@ -73,7 +80,7 @@ def _counts(planned: Plan, found: Outcome) -> dict[str, int]:
         "failed": failed,
         "elsewhere": elsewhere,
         "failed_earlier": sum(run not in found.started for run in planned.runs("failed")),
-        "stale": sum(run not in found.started for run in planned.runs("stale")),
+        "stale": len(_kept(planned, found)),
         "unreadable": len(planned.unreadable),
         "left": len(found.started) - ran - elsewhere - failed,
         "costs": sum(one is not None for one in found.measured),
@@ -81,11 +88,11 @@ def _counts(planned: Plan, found: Outcome) -> dict[str, int]:
     }
 
 
-def _summary(counts: dict[str, int], took: str) -> str:
+def _summary(counts: dict[str, int], took: str, why: str) -> str:
     words = {
         "elsewhere": "by another sweep",
         "failed_earlier": "failed earlier (--rerun failed)",
-        "stale": "stale (--rerun stale)",
+        "stale": f"stale ({why + '; ' if why else ''}--rerun stale)",
         "unreadable": "unreadable",
         "left": "left (the same command goes on)",
         "costs": "models measured",

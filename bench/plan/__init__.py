@@ -1,6 +1,6 @@
 """A sweep and what the store holds -> what is done and what is left, of its runs and of its models' costs."""
 
 from bench.plan.costs import CostLeft, costs_left, eager, without_weights
-from bench.plan.runs import Plan, Rerun, State, plan
+from bench.plan.runs import STALE, Plan, Rerun, State, plan
 
-__all__ = ["CostLeft", "Plan", "Rerun", "State", "costs_left", "eager", "plan", "without_weights"]
+__all__ = ["STALE", "CostLeft", "Plan", "Rerun", "State", "costs_left", "eager", "plan", "without_weights"]

@@ -11,7 +11,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from bench.report import costs, plain, timings, wording
+from bench.report import costs, plain, staleness, timings, wording
 from bench.report.places import ranked
 from bench.report.results import Cell
 from bench.report.rows import Board, Row, boards
@@ -69,6 +69,7 @@ def _flat(board: Board, row: Row, place: str) -> dict[str, Any]:
         "origin": wording.ORIGINS[row.origin],
         "device": ", ".join(wording.distinct(r.device for r in row.records)),
         "commit": wording.commits((r.commit, r.dirty) for r in row.records),
+        "stale": staleness.words(row) or None,
         "runs": " ".join(row.ids),
     }
     for domain in board.domains:

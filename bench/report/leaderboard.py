@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bench.report import wording
+from bench.report import staleness, wording
 from bench.report.markdown import Markup, code, escape, joined, table
 from bench.report.places import ranked
 from bench.report.results import Cell
@@ -96,10 +96,11 @@ def runs(row: Row) -> Markup:
 
 
 def measured(row: Row) -> str:
-    """Where the figures come from: reference or this machine, the device, the commit."""
+    """Where the figures come from: reference or this machine, the device, the commit, and what has changed since."""
     origin = wording.ORIGINS[row.origin]
     if not row.results:
         return origin
     devices = wording.distinct(r.device for r in row.records)
     commits = wording.commits((r.commit, r.dirty) for r in row.records)
-    return f"{origin}; {', '.join(devices)}; {commits}"
+    stale = staleness.words(row)
+    return f"{origin}; {', '.join(devices)}; {commits}" + (f"; stale ({stale})" if stale else "")

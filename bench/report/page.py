@@ -25,19 +25,21 @@ TEMPLATE = """\
 body { font: 15px/1.4 system-ui, sans-serif; margin: 2em; }
 table { border-collapse: collapse; display: block; overflow-x: auto; }
 th, td { border-bottom: 1px solid #ccc; padding: .25em .6em; text-align: left; white-space: nowrap; }
+tr.stale td { color: #767676; }
 td.number { text-align: right; font-variant-numeric: tabular-nums; }
 </style>
 </head>
 <body>
 <h1>bench report</h1>
-<p>mIoU in [0, 1]; an empty cell was not measured.</p>
+<p>mIoU in [0, 1]; an empty cell was not measured; a grey row was made by code that has changed since.</p>
 {% for table in tables %}
 <h2>{{ table.title }}</h2>
 <table>
 <thead><tr>{% for name in table.header %}<th>{{ name }}</th>{% endfor %}</tr></thead>
 <tbody>
 {% for row in table.rows %}
-<tr>{% for cell in row %}<td{% if cell.number %} class="number"{% endif %}>{{ cell.text }}</td>{% endfor %}</tr>
+<tr{% if row.stale %} class="stale"{% endif %}>
+{%- for cell in row.cells %}<td{% if cell.number %} class="number"{% endif %}>{{ cell.text }}</td>{% endfor %}</tr>
 {% endfor %}
 </tbody>
 </table>
@@ -66,7 +68,7 @@ def to_html(contents: Contents) -> str:
 
 def _table(title: str, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     header = list(rows[0]) if rows else []
-    cells = [[_cell(row[key]) for key in header] for row in rows]
+    cells = [{"cells": [_cell(row[key]) for key in header], "stale": bool(row.get("stale"))} for row in rows]
     return {"title": printable(title), "header": [printable(key) for key in header], "rows": cells}
 
 

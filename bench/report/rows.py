@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from bench.report import wording
+from bench.report import staleness, wording
 from bench.report.results import Cell, Result, mean_cell, merged
 from bench.spec import Component, Failure, RunConfig, RunRecord, Sweep, printable
 from bench.store import Contents, Memory, Stored
@@ -31,7 +31,8 @@ class Row:
     """Runs of one configuration and any number of seeds.
 
     `config` is that of the first seed; `results` (one per seed) is empty unless the state is finished or
-    demonstration; `ids` name the records, or the runs that were planned.
+    demonstration; `ids` name the records, or the runs that were planned; `stale` the parts of the code that have
+    changed since.
     """
 
     config: RunConfig
@@ -42,6 +43,7 @@ class Row:
     ids: tuple[str, ...]
     results: tuple[Result, ...]
     order: tuple[int, str]
+    stale: tuple[str, ...] = ()
 
     @cached_property
     def cells(self) -> dict[str, Cell | None]:
@@ -190,6 +192,7 @@ def _tables(sweep: str, about: str, items: list[_Item], failures: dict[str, Fail
         notes = ["scored on labels that differ from those of the table above"] if number else []
         notes += [f for i in group if (f := _later_failure(i, failures))]
         notes += sorted({r.problem for row in rows for r in row.results if r.problem})
+        notes += staleness.notes(rows)
         config = rows[0].config
         records = [r for row in rows for r in row.records]
         known = [r.synthetic for r in records] or [wording.synthetic(config.dataset.name)]
@@ -248,6 +251,7 @@ def _rows(items: list[_Item]) -> tuple[Row, ...]:
                 ids=tuple(i.id for i in group),
                 results=tuple(i.result for i in group if i.result),
                 order=first.order,
+                stale=tuple(sorted({part for i in group if i.result for part in staleness.changed(i.result.record)})),
             )
         )
     return tuple(rows)
@@ -255,6 +259,8 @@ def _rows(items: list[_Item]) -> tuple[Row, ...]:
 
 def _row_key(item: _Item) -> str:
     r = item.result.record if item.result else None
-    seen = [r.steps, r.images_seen, r.source_images] if r else []
+    seen: list[object] = [r.steps, r.images_seen, r.source_images] if r else []
+    if r and item.origin == "local":
+        seen += staleness.versions(r)
     plain = item.config.model_dump(mode="json", exclude={"seed"})
     return wording.key_of([plain, item.state, item.reason, item.origin, seen])

@@ -9,8 +9,9 @@ from pydantic import Field
 from bench.spec.request import RunConfig
 from bench.spec.values import JSON, Component, Frozen
 
-SCHEMA = 1
-"""Schema number of records. History: 1 (2026-11) first."""
+SCHEMA = 2
+"""Schema number of records. History: 1 (2026-11) first; 2 (2026-11) what a run was made with (digests of code and of
+starting weights), target images, multiply-adds of its training, scores that need no label."""
 
 
 class Measurement(Frozen):

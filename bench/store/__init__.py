@@ -7,7 +7,7 @@ results/reference/{runs,costs,sweeps}/                the same, shipped with the
 .bench/runs/<id>/                                     beside results/: checkpoints, pictures, log, failure.json
 .bench/claims/<id>                                    locked by the process that runs it; holds the number of the claim
 .bench/quarantine/<utc>/                              what `bench store repair` and `migrate` took out, never deleted
-.bench/{configs,intervals}.json                       derived from the records, to save time: may be removed any time
+.bench/{configs,data,intervals}.json                  derived from the records, to save time: may be removed any time
 
 folder     Store, Contents
 files      JSON <-> a file with its digest
@@ -15,6 +15,7 @@ durable    bytes onto a disk: all or nothing
 schemas    records of earlier schema numbers as they would be written today
 leases     a run claimed by the process that runs it
 reading    a folder of files -> records and faults
+agreeing   configurations -> whether their newest records agree, and what those were made with
 memory     what is remembered of files
 checking   a results folder -> all that is wrong with it
 arrays     the arrays beside a record -> what is wrong with them
@@ -31,16 +32,18 @@ Who runs a run claims it first and stores with the claim, in the process that do
         store.add_run(record, per_image, lease)    # BenchError if .bench/ was removed and somebody else has claimed it
 """
 
+from bench.store.agreeing import Made, made
 from bench.store.durable import commit, replace
 from bench.store.files import canonical, dump, parse
 from bench.store.folder import Contents, Store
 from bench.store.leases import Lease, claim, claimed, is_claimed
-from bench.store.memory import Memory
+from bench.store.memory import Memory, mark
 from bench.store.reading import Stored
 
 __all__ = [
     "Contents",
     "Lease",
+    "Made",
     "Memory",
     "Store",
     "Stored",
@@ -50,6 +53,8 @@ __all__ = [
     "commit",
     "dump",
     "is_claimed",
+    "made",
+    "mark",
     "parse",
     "replace",
 ]

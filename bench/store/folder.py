@@ -11,24 +11,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import ValidationError
-
-from bench import names
 from bench.spec import (
     BenchError,
     CostRecord,
     ExitCode,
     Failure,
     LatencyRecord,
-    RunConfig,
     RunRecord,
     Spelling,
     Sweep,
 )
+from bench.store.agreeing import plain
 from bench.store.durable import commit, refuse_links, replace
-from bench.store.files import canonical, digest, dump, layout, parse
+from bench.store.files import canonical, dump, layout
 from bench.store.leases import Lease, claim
-from bench.store.memory import Memory, mark, settled
 from bench.store.reading import Measured, Stored, entries, read_each, read_stored
 
 if TYPE_CHECKING:
@@ -174,32 +170,6 @@ class Store:
     def _measured(self) -> Iterator[Stored[Any]]:
         return read_stored(Measured, self.root / "costs", "*/*.json", "local", [])
 
-    def agreement(self, configs: Mapping[str, RunConfig]) -> dict[str, bool | BenchError]:
-        """run id -> whether its newest record holds this configuration exactly; runs without a record are left out.
-
-        Records of this machine only: reference runs never count.  Ten thousand records are not read again for this:
-        `.bench/configs.json` remembers their configurations' digests.  A record that cannot be read is its BenchError:
-        running it again could hide a result.
-        """
-        memory, spell = Memory(self.work / "configs.json"), Spelling(_plain)
-        agree: dict[str, bool | BenchError] = {}
-        for run_id, item in self._newest(configs).items():
-            config, stat = configs[run_id], item.stat(follow_symlinks=False)
-            known = memory.recall(item.name, mark(stat))
-            agree[run_id] = known is not None and known == digest(spell(config))
-            if not agree[run_id]:
-                try:
-                    stored = parse(Path(item.path))["config"]
-                except BenchError as error:
-                    agree[run_id] = error
-                    continue
-                today = stored if stored == _plain(config) else _today(stored)
-                agree[run_id] = today == _plain(config)
-                if known is None and today is not None and settled(stat):
-                    memory.learn(item.name, mark(stat), digest(canonical(today)))
-        memory.save()
-        return agree
-
     def attempts(self, run_id: str) -> int:
         """The number of a run's last attempt; 0 without a record.
 
@@ -210,10 +180,10 @@ class Store:
 
     def newest_run_file(self, run_id: str) -> Path | None:
         """The record of the newest attempt of a run, if there is one."""
-        item = self._newest([run_id]).get(run_id)
+        item = self.newest([run_id]).get(run_id)
         return None if item is None else Path(item.path)
 
-    def _newest(self, run_ids: Collection[str]) -> dict[str, os.DirEntry[str]]:
+    def newest(self, run_ids: Collection[str]) -> dict[str, os.DirEntry[str]]:
         """run id -> the file of its last attempt on this machine."""
         return {run_id: item for run_id, (_, item) in self._numbers(run_ids).items()}
 
@@ -237,21 +207,9 @@ def _packed(arrays: Mapping[str, np.ndarray]) -> bytes:
     return buffer.getvalue()
 
 
-def _plain(config: RunConfig) -> dict[str, Any]:
-    return config.model_dump(mode="json")
-
-
-def _today(stored: dict[str, Any]) -> dict[str, Any] | None:
-    """A stored configuration, fields that came later at their defaults; None if it fits no more."""
-    try:
-        return _plain(names.resolve_config(RunConfig.model_validate(stored)))
-    except (ValidationError, BenchError):
-        return None
-
-
 def dump_sweep(sweep: Sweep) -> bytes:
     """`dump(sweep)`, faster: its runs are made of the same few parts."""
-    spell = Spelling(_plain)
+    spell = Spelling(plain)
     runs = (
         f'{{"config":{spell(r.config)},"name":{canonical(r.name)},"run_id":{canonical(r.run_id)}}}' for r in sweep.runs
     )

@@ -11,7 +11,17 @@ from typing import Any
 
 from bench.spec import SCHEMA as SCHEMA
 
-UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+
+def _made_with(plain: dict[str, Any]) -> dict[str, Any]:
+    """1 -> 2.  A run of schema 1 did not note its code, and no method had images of a target."""
+    if plain["kind"] != "run":
+        return plain
+    along = [{**evaluation, "label_free": {}} for evaluation in plain["evaluations"]]
+    unknown: dict[str, Any] = {"code": {}, "weights_sha256": None, "training_macs": None}
+    return {**plain, **unknown, "target_images": 0, "evaluations": along}
+
+
+UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _made_with}
 """Schema number -> (object with that number -> its content under the next number).  `kind` tells what it is."""
 
 

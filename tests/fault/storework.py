@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.spec import BenchError, Component, Failure, History, RunConfig, RunRecord
+from bench.spec import SCHEMA, BenchError, Component, Failure, History, RunConfig, RunRecord
 from bench.store import Store, parse, schemas
 
 CONFIG = RunConfig(model=Component(name="m"), dataset="d", source="d/a", evaluate_on=("d/a",), steps=3)
@@ -94,6 +94,6 @@ def renamed(plain: dict[str, Any]) -> dict[str, Any]:
 
 
 def tomorrow(patch: Callable[[Any, str, Any], None]) -> None:
-    """The program after SCHEMA was raised to 2."""
-    patch(schemas, "SCHEMA", 2)
-    patch(schemas, "UPGRADES", {1: renamed})
+    """The program after SCHEMA was raised by one."""
+    patch(schemas, "SCHEMA", SCHEMA + 1)
+    patch(schemas, "UPGRADES", {**schemas.UPGRADES, SCHEMA: renamed})

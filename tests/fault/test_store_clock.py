@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from storework import CONFIG, is_there, put, record, run_id
 
-from bench.store import Store, memory
+from bench.store import Made, Store, made, memory
 from bench.store.checking import check
 
 DAY = 86_400
@@ -55,11 +55,12 @@ def test_what_is_remembered_does_not_outlive_a_change(tmp_path: Path, jump: Call
     """A file from the future, or changed under a clock that went back, is read again."""
     store = Store(tmp_path / "results")
     path = put(store, 1)
-    assert store.agreement({run_id(1): CONFIG}) == {run_id(1): True}
+    as_put = {run_id(1): Made(True, {}, {})}
+    assert made(store, {run_id(1): CONFIG}) == as_put
     jump()
-    assert store.agreement({run_id(1): CONFIG}) == {run_id(1): True}
+    assert made(store, {run_id(1): CONFIG}) == as_put
     path.write_text("{")
-    assert store.agreement({run_id(1): CONFIG})[run_id(1)] is not True
+    assert made(store, {run_id(1): CONFIG}) != as_put
 
 
 def test_a_file_younger_than_the_clock_is_not_settled(tmp_path: Path) -> None:
