@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from bench.cli import auditing, caching, comparing, data, doctor, flops, latency, listing, reporting, storing, sweeping
-from bench.spec import BenchError, ExitCode
+from bench.spec import BenchError, ExitCode, printable
 
 app = typer.Typer(
     name="bench",
@@ -85,5 +85,5 @@ def run_command_line(words: Sequence[str]) -> int:
 
 
 def _fail(message: str, code: int) -> int:
-    print("bench: error:", " ".join(message.split()), file=sys.stderr)
+    print("bench: error:", printable(" ".join(message.split()), 300), file=sys.stderr)  # typer repeats what was typed
     return code
