@@ -27,9 +27,9 @@ class ByBatches(Method):
         batch_norms(model, "test_bn")
 
     def adapted(self, model: SegModel) -> SegModel:
-        twin = copy.deepcopy(model).eval()
+        twin = copy.deepcopy(model)
         normalise_by_batch(twin)
-        return twin
+        return twin.eval()
 
 
 class Tent(Method):
