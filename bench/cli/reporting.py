@@ -23,12 +23,17 @@ def report(
     format_: Annotated[
         Format | None, typer.Option("--format", help="Print on stdout instead of writing the file.")
     ] = None,
+    picture: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Also draw the adaptation methods' scores (.png or .svg)."),
+    ] = None,
 ) -> int:
     """Write the leaderboards from the records; text outside the markers is untouched."""
     from bench.store import Store
 
-    if check and format_ is not None:
-        raise BenchError("--check looks at a file, --format prints", remedy="use one of the two", key="--check")
+    if check and (format_ is not None or picture is not None):
+        told = "--check changes nothing, --format prints and --picture draws"
+        raise BenchError(told, remedy="use --check by itself", key="--check")
     if not results.is_dir():
         what = "there is no such results folder"
         raise BenchError(what, remedy="run `bench sweep` first, or name it with --results", file=results)
@@ -36,6 +41,8 @@ def report(
     for problem in contents.problems:
         print("bench: error:", problem, file=sys.stderr)
     code = ExitCode.STORE if contents.problems else ExitCode.OK
+    if picture is not None:
+        _draw(picture, contents)
     if format_ is not None:
         sys.stdout.write(_formatted(contents, format_))
         return code
@@ -60,6 +67,15 @@ def report(
     counts = f"{local} runs of this machine, {len(contents.runs) - local} reference runs"
     print(f"{readme}: {'tables written' if changed else 'already current'} ({counts})")
     return code
+
+
+def _draw(path: Path, contents: Contents) -> None:
+    from bench.report.gains import gains
+    from bench.report.gains_picture import picture
+    from bench.report.rows import boards
+
+    picture(path, gains(contents, boards(contents)))
+    print(f"wrote {path}", file=sys.stderr)
 
 
 def _formatted(contents: Contents, format_: Format) -> str:

@@ -11,7 +11,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from bench.report import costs, plain, staleness, timings, wording
+from bench.report import adapted, costs, plain, staleness, timings, wording
+from bench.report.controls import key
+from bench.report.gains import Gains, gains
 from bench.report.places import ranked
 from bench.report.results import Cell
 from bench.report.rows import Board, Row, boards
@@ -33,9 +35,11 @@ COLUMNS |= {"augment", "batch_size", "crop_px", "resize_px", "precision", "seed"
 `steps` and `epochs` as they were asked for."""
 
 
-def rows(found: Sequence[Board]) -> list[dict[str, Any]]:
-    """One flat dictionary per leaderboard row; the scores of domain d are under `miou d`, `miou d low` and so on."""
-    return [_flat(board, row, place) for board in found for row, place in ranked(board.rows)]
+def rows(found: Sequence[Board], gained: Sequence[Gains] = ()) -> list[dict[str, Any]]:
+    """One flat dictionary per leaderboard row; the scores of domain d are under `miou d`, `miou d low` and so on, and
+    what its method gains there under `gain d`, `gap recovered d`."""
+    more = adapted.columns(gained)
+    return [_flat(board, row, place) | more.get(key(row), {}) for board in found for row, place in ranked(board.rows)]
 
 
 def _flat(board: Board, row: Row, place: str) -> dict[str, Any]:
@@ -114,8 +118,15 @@ def latency_rows(contents: Contents) -> list[dict[str, Any]]:
 
 
 def to_json(contents: Contents) -> str:
-    """{"schema": n, "rows": [...], "costs": [...], "latency": [...]}, ASCII, keys sorted, ends with a newline."""
-    whole: dict[str, Any] = {"schema": SCHEMA, "rows": rows(boards(contents)), "costs": cost_rows(contents)}
+    """{"schema": n, "rows": [...], "costs": [...], "latency": [...]}, ASCII, keys sorted, ends with a newline.
+
+    "adaptation" has a row per method and target, "classes" one for each of its classes, "choosing" one per rule.
+    """
+    found = boards(contents)
+    gained = gains(contents, found)
+    whole: dict[str, Any] = {"schema": SCHEMA, "rows": rows(found), "costs": cost_rows(contents)}
+    whole |= {"adaptation": adapted.rows(gained), "classes": adapted.classes(gained)}
+    whole["choosing"] = adapted.choices(gained)
     whole["latency"] = latency_rows(contents)
     return json.dumps(whole, indent=1, sort_keys=True, allow_nan=False) + "\n"
 
@@ -125,7 +136,8 @@ def to_csv(contents: Contents) -> str:
 
     A text cell that a spreadsheet would run as a formula begins with a quote (OWASP ASVS 1.2.10); numbers do not.
     """
-    found = rows(boards(contents))
+    every = boards(contents)
+    found = rows(every, gains(contents, every))
     header = wording.distinct(key for row in found for key in row)
     out = io.StringIO()
     writer = csv.writer(out, quoting=csv.QUOTE_MINIMAL, lineterminator="\r\n")

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from bench.report import export
+from bench.report import adaptation, adapted, export
+from bench.report.gains import gains
 from bench.report.rows import boards
 from bench.spec import printable
 from bench.store import Contents
@@ -54,10 +55,17 @@ def to_html(contents: Contents) -> str:
     import jinja2
 
     tables = []
-    for board in boards(contents):
+    found = boards(contents)
+    for board in found:
         synthetic = " (synthetic data)" if board.synthetic else ""
         domains = " and ".join(board.domains)
         tables.append(_table(f"{board.sweep}: {board.dataset.name}{synthetic}, {domains}", export.rows([board])))
+    for one in gains(contents, found):
+        name = adaptation.plain_title(one)
+        tables.append(_table(f"Adaptation: {name}", adapted.rows([one])))
+        tables.append(_table(f"Adaptation, per class: {name}", adapted.classes([one])))
+        if chosen := adapted.choices([one]):
+            tables.append(_table(f"Choosing a checkpoint without target labels: {name}", chosen))
     if contents.costs:
         tables.append(_table("Costs", export.cost_rows(contents)))
     if timed := export.latency_rows(contents):

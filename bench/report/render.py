@@ -9,8 +9,21 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import PurePath
 
-from bench.report import classes, compared, costs, latency, leaderboard, models, pareto, timings, wording
+from bench.report import (
+    adaptation,
+    choosing,
+    classes,
+    compared,
+    costs,
+    latency,
+    leaderboard,
+    models,
+    pareto,
+    timings,
+    wording,
+)
 from bench.report.comparison import compare
+from bench.report.gains import Gains, gains
 from bench.report.markdown import code, escape
 from bench.report.rows import ENOUGH_STEPS, Board, boards
 from bench.store import Contents
@@ -46,6 +59,8 @@ def render(contents: Contents) -> str:
     if found:
         parts += ["### Leaderboards\n", "\n".join(f"- {line}" for line in LEGEND) + "\n"]
         parts += [part for b in found for part in (leaderboard.markdown(b), classes.markdown(b)) if part]
+    if adapted := gains(contents, found):
+        parts += _adaptation(adapted)
     timed, left_out = timings.rows(contents)
     if contents.costs:
         parts += ["### Costs\n", costs.markdown(contents.costs)]
@@ -59,6 +74,16 @@ def render(contents: Contents) -> str:
     if found:
         parts += ["### Models\n", models.markdown(found, contents.costs, timed)]
     return "\n".join(parts).rstrip() + "\n"
+
+
+def _adaptation(found: Sequence[Gains]) -> list[str]:
+    """Methods against their controls, then rules that choose a checkpoint."""
+    parts = ["### Domain adaptation\n", "\n".join(f"- {line}" for line in adaptation.LEGEND) + "\n"]
+    parts += [adaptation.markdown(one) for one in found]
+    if chosen := [text for one in found if (text := choosing.markdown(one))]:
+        parts += ["### Choosing a checkpoint without target labels\n"]
+        parts += ["\n".join(f"- {line}" for line in choosing.LEGEND) + "\n", *chosen]
+    return parts
 
 
 def _overview(found: Sequence[Board]) -> str:

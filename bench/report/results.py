@@ -18,6 +18,8 @@ from bench.spec import Counts, RunRecord, printable
 from bench.store import Memory, Stored
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
 
 Bounds = dict[str, tuple[float | None, float | None]]
@@ -28,6 +30,9 @@ METHOD = 1
 
 HEADER_BYTES, MAX_BYTES = 4096, 2**28
 """An array file is its counts and a header below the first; 5 million images of 7 classes fit into the second."""
+
+FAULTS = (OSError, ValueError, KeyError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError)
+"""What a file of arrays that is not one raises."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,22 +110,40 @@ class Result:
     @cached_property
     def _measured(self) -> tuple[Bounds, str]:
         """(domain -> interval, ''), or ({}, why the file is not used); a file that is not there is no fault."""
-        record, path = self.record, self.stored.path.with_suffix(".images.npz")
-        if record.images_file is None:
+        if self.record.images_file is None:
             return {}, ""
         try:
-            if record.images_file != path.name:
-                raise ValueError("the record names another file")
-            content = path.read_bytes()
-            if hashlib.sha256(content).hexdigest() != record.images_sha256:
-                raise ValueError("its sha256 is not the record's")
-            return self._remembered(content), ""
+            return self._remembered(self._content()), ""
         except FileNotFoundError:
             return {}, ""
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
+        except FAULTS as error:
             # One line without a path: the same bytes on any machine.
             reason = error.strerror if isinstance(error, OSError) else str(error).partition("\n")[0]
-            return {}, f"{record.run_id}: {path.name} is not used ({printable(str(reason), limit=120)})"
+            told = f"{self._path.name} is not used ({printable(str(reason), limit=120)})"
+            return {}, f"{self.record.run_id}: {told}"
+
+    def per_image(self, domain: str) -> np.ndarray | None:
+        """Counts (N, K, K) of a measured domain; None where they are not there or not the record's."""
+        if self.record.images_file is None or self.problem:
+            return None
+        try:
+            with zipfile.ZipFile(io.BytesIO(self._content())) as archive:
+                return self._array(archive, domain)
+        except FAULTS:
+            return None
+
+    @property
+    def _path(self) -> Path:
+        return self.stored.path.with_suffix(".images.npz")
+
+    def _content(self) -> bytes:
+        """The file with the counts per image; raises for one that is not the record's."""
+        if self.record.images_file != self._path.name:
+            raise ValueError("the record names another file")
+        content = self._path.read_bytes()
+        if hashlib.sha256(content).hexdigest() != self.record.images_sha256:
+            raise ValueError("its sha256 is not the record's")
+        return content
 
     def _remembered(self, content: bytes) -> Bounds:
         """The intervals of these counts: those learnt under all that decides them, or worked out now."""

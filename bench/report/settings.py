@@ -38,7 +38,7 @@ class Differences:
     def settings(self, config: RunConfig) -> str:
         """`batch size 6; augment flip, rotate90` for the fields that differ."""
         told = (f for f in self.fields if f not in LENGTH or getattr(config, f) is not None)
-        return "; ".join(f"{_words(f)} {self._value(config, f)}" for f in told)
+        return "; ".join(f"{words(f)} {self._value(config, f)}" for f in told)
 
     def _value(self, config: RunConfig, field: str) -> str:
         return self.component(field, config.optimizer) if field == "optimizer" else value(config, field)
@@ -69,7 +69,7 @@ def common(rows: Sequence[Row], found: Differences) -> list[str]:
     config = rows[0].config
     fields = [f for f in RunConfig.model_fields if f not in COLUMNS and f not in found.fields]
     told = (f for f in fields if f not in USUAL or getattr(config, f) != RunConfig.model_fields[f].default)
-    return [f"{_words(f)} {value(config, f)}" for f in told if getattr(config, f)]
+    return [f"{words(f)} {value(config, f)}" for f in told if getattr(config, f)]
 
 
 def unusual(config: RunConfig, columns: frozenset[str]) -> str:
@@ -77,7 +77,7 @@ def unusual(config: RunConfig, columns: frozenset[str]) -> str:
     told = (
         n for n, field in RunConfig.model_fields.items() if n not in columns and getattr(config, n) != field.default
     )
-    return "; ".join(f"{_words(f)} {value(config, f)}" for f in told)
+    return "; ".join(f"{words(f)} {value(config, f)}" for f in told)
 
 
 def value(config: RunConfig, field: str) -> str:
@@ -92,5 +92,6 @@ def value(config: RunConfig, field: str) -> str:
     return wording.number(found)
 
 
-def _words(field: str) -> str:
+def words(field: str) -> str:
+    """A field's name as it stands in a sentence."""
     return field.removesuffix("_px").replace("_", " ")

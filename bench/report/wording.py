@@ -120,6 +120,11 @@ def model_label(name: str) -> str:
     return str(getattr(names.load(names.TABLES["model"]).get(name), "label", name))
 
 
+def method_label(name: str) -> str:
+    """What people call a method; its name where this program does not know it."""
+    return str(getattr(names.load(names.TABLES["method"]).get(name), "label", name))
+
+
 def synthetic(dataset: str) -> bool:
     """Whether a dataset is drawn by a program, for runs that have no record yet; unknown datasets count as real."""
     try:

@@ -227,6 +227,7 @@ def _estimates(table: Floats, draws: Draws, within: tuple[float, float] | None =
 
 
 def _estimate(column: Floats, level: float, within: tuple[float, float] | None) -> Estimate:
+    column = column + 0.0  # no negative zero: it would not come back from a file
     point, drawn = float(column[0]), column[1:][~np.isnan(column[1:])]
     if not np.isfinite(point):
         return Estimate(value=None)
