@@ -14,10 +14,10 @@ from bench import checkpoint
 from bench.cache import Cache
 from bench.run import training
 from bench.run.attempt import attempt
-from bench.run.events import Phase, Taken
 from bench.run.checking import check
+from bench.run.events import Phase, Taken
 from bench.run.place import Place, pick_device
-from bench.run.standing import outcome, standing
+from bench.run.standing import outcome, standing, standings
 from bench.run.training import Run
 from bench.spec import BenchError, ExitCode, Failure, PlannedRun, RunRecord
 from bench.store import Store
@@ -205,7 +205,7 @@ def test_a_network_that_draws_by_itself_goes_on_drawing(
 
 @pytest.mark.parametrize("what", ["classes", "fp64", "nan", "shape", "missing", "other run"])
 def test_another_runs_checkpoint_is_refused(
-    planned: Make, place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+    planned: Make, place: Place, tmp_path: Path, figure: Callable[[str, str], None], what: str
 ) -> None:
     run, other = planned(steps=6), replace(place, store=Store(tmp_path / "b" / "results"))
     whole = finish(run, place)
@@ -228,6 +228,7 @@ def test_another_runs_checkpoint_is_refused(
     assert isinstance(found, RunRecord)
     assert found.resumed_at == ()
     assert numbers(found) == numbers(whole)
+    figure("B8 checkpoints of something else", "refused, the run made anew")
 
 
 def test_a_run_that_somebody_has_is_left_to_them(planned: Make, place: Place) -> None:
@@ -249,6 +250,21 @@ def test_a_run_that_was_done_since_it_was_planned_is_not_run_again(planned: Make
     assert outcome(place.store, run.run_id) is not None
     assert isinstance(finish(run, replace(place, seen={run.run_id: (1, "")})), RunRecord)  # a rerun, as planned
     assert place.store.attempts(run.run_id) == 2
+
+
+def test_how_many_runs_stand_is_seen_at_once(planned: Make, place: Place) -> None:
+    runs = [planned(), planned(seed=1), planned(seed=2)]
+    for run in (runs[0], runs[0], runs[1]):
+        finish(run, place)
+    interrupt(runs[2], place, 2)
+    finish(runs[2], replace(place, keep="none"))
+    interrupt(runs[1], place, 2)
+    (place.store.root / "runs" / "r-x.ab.json").write_text("{")
+    ids = [run.run_id for run in runs]
+    assert standings(place.store, ids) == {run_id: standing(place.store, run_id) for run_id in ids}
+    assert [number for number, _ in standings(place.store, ids).values()] == [2, 1, 1]
+    assert [bool(note) for _, note in standings(place.store, ids).values()] == [False, True, False]
+    assert standings(Store(place.store.root / "none"), ids) == dict.fromkeys(ids, (0, ""))
 
 
 def test_a_try_that_follows_another_of_the_same_sweep_is_made(

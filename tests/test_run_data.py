@@ -12,7 +12,7 @@ import pytest
 from bench.datasets.camvid import camvid
 from bench.datasets.folders import FolderDataset
 from bench.run.attempt import attempt
-from bench.run.parts import check
+from bench.run.checking import check
 from bench.run.place import Place
 from bench.spec import BenchError, PlannedRun, RunRecord
 from bench.store import Store

@@ -22,6 +22,7 @@ from bench.names.combined import COMBINED, PARTS, each_part
 from bench.names.identities import id_of as id_of
 from bench.names.identities import id_reader as id_reader
 from bench.names.identities import identity as identity
+from bench.names.rules import check_target
 from bench.spec import (
     BenchError,
     Component,
@@ -239,7 +240,9 @@ def resolve_config(config: RunConfig) -> RunConfig:
                 remedy=f"use a domain of {home}, or of a dataset with the same classes",
                 key=key,
             )
-    return config.model_copy(update=full)
+    resolved = config.model_copy(update=full)
+    check_target(resolved)
+    return resolved
 
 
 def sees_of_target(method: Component) -> str:

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import torch
 
 from bench import faults, machine, names
-from bench.batches import Timed, scoring_batches, steps_per_epoch
+from bench.batches import Timed, crop_size, scoring_batches, steps_per_epoch
 from bench.cache import Split
 from bench.evaluate.counting import evaluate, predict
 from bench.journal import Journal
@@ -22,6 +22,7 @@ from bench.report.pictures import panels
 from bench.run.data import read
 from bench.run.events import Diverged, Event, Interrupted, Phase, utc_now
 from bench.run.learning import Lesson, attach, batches, lesson
+from bench.run.macs import training_macs
 from bench.run.memory import peak_memory, reset_peak_memory
 from bench.run.parts import build_parts, splits_of
 from bench.run.place import Place
@@ -218,7 +219,7 @@ class Run:
     def record(self, chosen: int, read: Lesson, per_image: dict[str, torch.Tensor]) -> RunRecord:
         commit, dirty = machine.commit()
         seconds = {**self.journal.seconds, "total": sum(self.journal.seconds.values())}
-        domains = (self.config.source, *self.config.evaluate_on)
+        domains, crop = (self.config.source, *self.config.evaluate_on), self.config.crop_px
         return RunRecord(
             run_id=self.planned.run_id,
             name=self.planned.name,
@@ -235,6 +236,7 @@ class Run:
             images_seen=self.steps * self.config.batch_size,
             source_images=len(read.labelled),
             target_images=0 if read.target is None else len(read.target),
+            training_macs=training_macs(self.config, crop_size(read.labelled.images.shape[-2:], crop), self.steps),
             resumed_at=tuple(self.journal.resumed_at),
             seconds={name: round(value, 3) for name, value in seconds.items()},
             memory_bytes=peak_memory(self.place.device),

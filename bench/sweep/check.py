@@ -168,5 +168,5 @@ def _domains(raw: dict[str, JSON]) -> Iterator[BenchError]:
                 del listed[place]
                 error.key = f"{head}.{place}"
             else:
-                config = config.model_copy(update={head: good})
+                config = config.model_copy(update={head: None if head == "target" else good})
             yield error

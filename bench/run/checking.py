@@ -1,0 +1,73 @@
+"""Configurations -> nothing, or the first fault among them: data, parts, a step, and the counting itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from bench import names
+from bench.batches import crop_size, steps_per_epoch
+from bench.names.combined import title
+from bench.run.parts import Parts, open_dataset, splits_of
+from bench.run.place import Place
+from bench.run.rehearsal import on_nothing, step
+from bench.run.selecting import teacher_of
+from bench.run.sight import sight
+from bench.spec import BenchError, RunConfig, Size
+
+
+def check(configs: Sequence[RunConfig], place: Place, cost_size: Size | None = None) -> None:
+    """Open every dataset and rehearse a step with every distinct set of parts, before anything is launched.
+
+    With `cost_size` also a forward pass of every model at the size that its costs are to be measured at.
+
+    A typo, missing data, a crop that does not fit or a loss that does not suit a model shows here, in seconds.  Raises
+    BenchError.
+    """
+    seen: set[str] = set()
+
+    def first_time(*key: Any) -> bool:
+        text = repr(key)
+        return not (text in seen or seen.add(text))  # type: ignore[func-returns-value]
+
+    for config in configs:
+        if config.precision == "fp16" and not place.device.startswith("cuda"):
+            raise BenchError("fp16 trains on CUDA only", remedy="use `precision: bf16` or fp32", key="precision")
+        for split, domains in splits_of(config).items():
+            for domain in domains:
+                if first_time(config.dataset, domain, split, config.crop_px, config.resize_px, config.batch_size):
+                    _open(config, domain, split, place)
+        stepping = (config.model, config.loss, config.method, config.optimizer, config.scheduler, config.augment)
+        if first_time(*stepping, config.choose):
+            _rehearse(config)
+        if first_time("watching", config.sampler, config.scoring):
+            names.build("sampler", config.sampler, np.ones((1, 1), np.int64))
+            names.build("scoring", config.scoring)
+
+
+def _open(config: RunConfig, domain: str, split: str, place: Place) -> None:
+    """Find all files of a split; of those trained on also whether a batch and a crop can be had."""
+    dataset = open_dataset(config, domain, split, place.data_root)
+    if split == "train" or (split == "target" and sight(config).unlabelled):
+        steps_per_epoch(len(dataset), config.batch_size, what="source" if split == "train" else "target")
+        crop_size(config.resize_px or dataset.read(0)[1].shape, config.crop_px)
+
+
+def _rehearse(config: RunConfig) -> None:
+    """The last of 100 steps, when whatever begins late has begun."""
+    parts, batch = on_nothing(config, config.crop_px or config.resize_px or (128, 128))
+    _choosable(config, parts)
+    step(parts, replace(batch, step=99))
+
+
+def _choosable(config: RunConfig, parts: Parts) -> None:
+    if config.choose == "agreement" and teacher_of(parts.method) is None:
+        problem = f"`choose: agreement` asks a teacher, and method '{title(config.method)}' has none"
+        raise BenchError(problem, remedy="choose by another score, such as snd", key="choose")
+    if config.choose == "bn_gap" and not any(isinstance(part, _BatchNorm) for part in parts.model.modules()):
+        problem = f"`choose: bn_gap` compares statistics of BN, and model '{config.model.name}' has none"
+        raise BenchError(problem, remedy="choose by another score, such as snd", key="choose")

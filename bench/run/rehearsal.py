@@ -1,0 +1,37 @@
+"""A configuration -> one step on tensors that have a shape and no memory: what does not fit shows in a moment."""
+
+from __future__ import annotations
+
+import warnings
+
+import torch
+
+from bench import names
+from bench.batches import Batch
+from bench.methods.method import Setting
+from bench.run.parts import Parts, build_parts
+from bench.spec import RunConfig, Size
+
+META = torch.device("meta")
+
+
+def on_nothing(config: RunConfig, size: Size, *, images: int = 2, steps: int = 100) -> tuple[Parts, Batch]:
+    """The parts of a run of `steps` updates, its method attached, and a batch of `images` of `size`, all on `meta`."""
+    with META, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch warns that initialising a meta tensor does nothing
+        parts = build_parts(config, META)
+    shown = torch.zeros(images, 3, *size, device=META)
+    labels = torch.zeros(images, *size, dtype=torch.int64, device=META)
+    for transform in parts.augment:
+        shown, labels = transform(shown, labels, torch.Generator())
+    classes = names.dataset_info(config.dataset).num_classes
+    with META, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        parts.method.attach(parts.model, Setting(device=META, steps=steps, seed=0, num_classes=classes))
+    return parts, Batch(shown, labels, target_images=shown.clone())
+
+
+def step(parts: Parts, batch: Batch) -> None:
+    """Every loss of `batch` and its backward pass, as the loop makes them."""
+    for _, loss in parts.method.losses(parts.model, batch):
+        loss.backward()  # type: ignore[no-untyped-call]
