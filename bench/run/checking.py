@@ -12,6 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from bench import names
 from bench.batches import crop_size, steps_per_epoch
 from bench.names.combined import title
+from bench.run.canaries import sing
 from bench.run.parts import Parts, open_dataset, splits_of
 from bench.run.place import Place
 from bench.run.rehearsal import on_nothing, step
@@ -41,6 +42,8 @@ def check(configs: Sequence[RunConfig], place: Place, cost_size: Size | None = N
             for domain in domains:
                 if first_time(config.dataset, domain, split, config.crop_px, config.resize_px, config.batch_size):
                     _open(config, domain, split, place)
+                if split == "test" and first_time("canaries", config.dataset, domain):
+                    sing(open_dataset(config, domain, split, place.data_root))
         stepping = (config.model, config.loss, config.method, config.optimizer, config.scheduler, config.augment)
         if first_time(*stepping, config.choose):
             _rehearse(config)
