@@ -48,10 +48,10 @@ CASES: dict[str, tuple[Name, dict[str, Any]]] = {
     "advent, levels": ("advent", {"multi_level": True}),
     "minent, aux": ("minent", {"aux_weight": 0.0002}),
     "fda, bands": ("fda", {"beta": [0.01, 0.09], "entropy_weight": 0.005}),
-    "self_training, weighted": ("self_training", {"pixel_weight": "local", "class_temperature": 0.1}),
-    "mic, weighted": ("mic", {"pixel_weight": "local", "class_temperature": 0.1, "mask_px": 8}),
+    "self_training, weighted": ("self_training", {"pixel_weight": "local", "class_temperature": 0.1, "threshold": 0.4}),
+    "mic, weighted": ("mic", {"class_temperature": 0.1, "threshold": 0.4, "mask_px": 8}),
     "cbst, early": ("cbst", {"warm_up": 0.1, "every": 0.3, "portion": 0.5}),
-    "iast, early": ("iast", {"warm_up": 0.1, "every": 0.3}),
+    "iast, early": ("iast", {"warm_up": 0.1, "every": 0.3, "alpha": 1.0, "beta": 0.2}),
     "tent, episodic": ("tent", {"episodic": True}),
     "fda + self_training + mic": (["fda", "self_training", "mic"], {}),
     "color_transfer + advent + minent": (["color_transfer", "advent", "minent"], {}),
@@ -106,9 +106,8 @@ def test_one_image_and_two_classes_are_enough(case: str, shape: dict[str, int]) 
 
 @every_method
 def test_the_supervised_loss_falls(case: str) -> None:
-    losses = started(case).go(60, batches=lambda step: dataclasses.replace(toy_batch(step % 4), step=step))
-    seen = losses["segmentation"]
-    assert sum(seen[-8:]) < 0.75 * sum(seen[:8])
+    seen = started(case).go(24, batches=lambda step: dataclasses.replace(toy_batch(step % 2), step=step))
+    assert sum(seen["segmentation"][-4:]) < 0.85 * sum(seen["segmentation"][:4])
 
 
 @every_method
@@ -176,46 +175,40 @@ def test_the_check_catches_two_graphs_at_once() -> None:
 # -------------------------------------------------------------------- resuming
 
 
-@every_method
-def test_the_same_seed_and_steps_give_the_same_run(case: str) -> None:
-    one, other = started(case), started(case)
-    one.go()
-    torch.manual_seed(1)
-    other = started(case)
-    other.go()
-    assert same(one.state(), other.state())
+@functools.cache
+def finished(case: str) -> dict[str, Any]:
+    """The state after a whole run."""
+    run = started(case)
+    run.go()
+    return copy.deepcopy(run.state())
 
 
-@every_method
-@pytest.mark.parametrize("at", [3, STEPS - 1])
-def test_a_run_goes_on_where_it_was_saved(case: str, at: int) -> None:
-    whole = started(case)
-    whole.go()
-    first = started(case)
+def resumed(case: str, at: int, *, forgetful: bool = False) -> dict[str, Any]:
+    """The state after a run that another process took up at step `at`, through a file."""
+    first, file = started(case), io.BytesIO()
     first.go(at)
-    file = io.BytesIO()
     torch.save(first.state(), file)
     second = started(case, seed=2)
+    if forgetful:
+        second.method.load_state_dict = lambda state: None  # type: ignore[method-assign]
     file.seek(0)
     second.load(torch.load(file, weights_only=True))
     second.go(start=at)
-    assert same(whole.state(), second.state())
+    return second.state()
+
+
+@every_method
+def test_a_run_goes_on_where_it_was_saved(case: str) -> None:
+    assert same(finished(case), resumed(case, 3))
+    assert same(finished(case), resumed(case, STEPS - 1))
 
 
 STATEFUL = ["adaptsegnet", "advent", "mic, weighted", "cbst, early", "iast, early", "dacs + tent"]
 
 
 @pytest.mark.parametrize("case", STATEFUL)
-def test_the_check_catches_a_method_that_saves_nothing(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = started(case)
-    whole.go()
-    first = started(case)
-    first.go(5)
-    second = started(case, seed=2)
-    monkeypatch.setattr(second.method, "load_state_dict", lambda state: None)
-    second.load(copy.deepcopy(first.state()))
-    second.go(start=5)
-    assert not same(whole.state(), second.state())
+def test_the_check_catches_a_method_that_saves_nothing(case: str) -> None:
+    assert not same(finished(case), resumed(case, 5, forgetful=True))
 
 
 # -------------------------------------------------------------------- waiting for the device
@@ -323,25 +316,16 @@ AFTERWARDS = ["adabn", "prior_correction"]
 
 @pytest.mark.parametrize("name", [*UNSEEN, *AFTERWARDS])
 def test_without_the_target_in_a_batch_every_weight_and_statistic_is_the_same(name: str) -> None:
-    runs = [running(name), running(name), running("source_only")]
-    runs[0].go()
-    torch.manual_seed(1)
-    runs[1] = running(name)
-    runs[1].go(batches=lambda step: toy_batch(step, target=False))
-    runs[2] = running("source_only")
-    runs[2].go()
-    assert same(runs[0].state(), runs[1].state())
-    assert same(runs[0].model.state_dict(), runs[2].model.state_dict())
-    assert not built(name).target_batches or name in UNSEEN
+    seeing = running(name)
+    seeing.go()
+    blind = running(name)
+    blind.go(batches=lambda step: toy_batch(step, target=False))
+    assert same(seeing.state(), blind.state())
+    assert same(seeing.model.state_dict(), finished("source_only")["model"])
 
 
 def test_the_check_catches_a_method_that_looks() -> None:
-    looking, blind = running("minent"), running("source_only")
-    looking.go()
-    torch.manual_seed(1)
-    blind = running("source_only")
-    blind.go()
-    assert not same(looking.model.bn.state_dict(), blind.model.bn.state_dict())
+    assert not same(finished("minent")["model"], finished("source_only")["model"])
     with pytest.raises(ValueError, match="needs target images"):
         running("minent").go(1, batches=lambda step: toy_batch(step, target=False))
 
