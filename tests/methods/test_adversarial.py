@@ -184,7 +184,7 @@ def test_minent_makes_predictions_surer() -> None:
         run.model.drop.p = 0.0
         run.go(20, batches=still)
         outputs = run.model.eval()(still(0).target_images)
-        return float(self_information(outputs["out"]).sum(1).mean())
+        return self_information(outputs["out"]).sum(1).mean().item()
 
     assert last(1.0) < 0.95 * last(0.0)
 
