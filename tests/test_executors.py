@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import selectors
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -18,6 +21,7 @@ from typing import Any
 import pytest
 
 from bench.executors import child as watching
+from bench.executors import nursery as nursery_side
 from bench.executors.child import Loss
 from bench.executors.inline import inline
 from bench.executors.log import HEAD, TAIL, Log, where
@@ -238,6 +242,30 @@ def test_a_killed_nursery_is_told_of_and_replaced(nursery: Nursery, home: Home) 
     leader, left = home.pids()[:2]
     assert gone(leader)
     os.kill(left, signal.SIGKILL)  # its own child is the one thing that nobody could end
+
+
+def test_a_process_that_cannot_be_had_is_told(nursery: Nursery, home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The nursery's side, in this process: the system refuses a further process."""
+
+    def refused() -> int:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    ours, theirs = socket.socketpair()
+    with ours, theirs, selectors.DefaultSelector() as waiting, monkeypatch.context() as patched:
+        patched.setattr(os, "fork", refused)
+        pipes = [os.pipe() for _ in range(4)]
+        socket.send_fds(ours, [b"+"], [pipes[0][0], *(write for _, write in pipes[1:])])
+        assert nursery_side._born(theirs, "no:where", {}, waiting, (-1, -1))
+        told = json.loads(os.read(pipes[3][0], 1000))
+        for pair in pipes:
+            for file in pair:
+                os.close(file)
+    assert told == {"fault": "no process could be started (Resource temporarily unavailable)"}
+    with Log(home.folder / "log", anew=True) as log:
+        child = nursery.child(b"{}", log)
+        child._code = told["fault"]
+        assert child._judged() == Loss("died", told["fault"])
+        child.__exit__(None, None, None)
 
 
 def sweep(tmp_path: Path, way: str) -> tuple[subprocess.Popen[str], dict[str, Any]]:

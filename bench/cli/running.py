@@ -20,7 +20,7 @@ from bench.plan import Rerun, costs_left, plan
 from bench.run.apart import WORK, loads
 from bench.run.events import Taken
 from bench.run.place import Keep, Place, pick_device
-from bench.run.standing import outcome, standing
+from bench.run.standing import Standing, outcome, standing, standings
 from bench.spec import Failure, PlannedRun, RunRecord, Sweep
 from bench.store import Store, is_claimed
 
@@ -55,6 +55,7 @@ def run_planned(sweep: Sweep, store: Store, how: How, *, whole: Sweep | None, ch
     """
     wish, before = Wish(), time.monotonic()
     with wish.listening(), ExitStack() as opened:
+        seen = standings(store, (run.run_id for run in sweep.runs))  # before planning: what comes later is news
         planned, at = plan(sweep, store), pick_device(how.device)
         runs, costs = planned.to_run(how.rerun), costs_left(sweep, at, store)
         found = Outcome(runs)
@@ -77,7 +78,7 @@ def run_planned(sweep: Sweep, store: Store, how: How, *, whole: Sweep | None, ch
                 keep=how.keep,
                 checkpoint_s=how.checkpoint_s,
                 stop=wish,
-                seen={run.run_id: standing(store, run.run_id) for run in runs},
+                seen={run.run_id: seen[run.run_id] for run in runs},
             )
             _train(found, place, how, nursery)
             if not wish() and costs and opened.enter_context(undisturbed(store)):
@@ -98,8 +99,8 @@ def _train(found: Outcome, place: Place, how: How, nursery: Nursery | None) -> N
                 shown.event(run, event)
                 if isinstance(event, (RunRecord, Failure)):
                     found.ended[run.run_id] = event
-            left = list(_undone(taken, found, place, shown)) if not _broken_off(found, how) else []
-        place = replace(place, seen={run.run_id: standing(place.store, run.run_id) for run in left})
+            undone = {} if _broken_off(found, how) else dict(_undone(taken, found, place, shown))
+        left, place = [run for run in left if run.run_id in undone], replace(place, seen=undone)
 
 
 def _started(
@@ -135,8 +136,13 @@ def _broken_off(found: Outcome, how: How) -> bool:
     return found.interrupted or bool(how.exit_first and found.failed)
 
 
-def _undone(taken: list[PlannedRun], found: Outcome, place: Place, shown: Lines) -> Generator[PlannedRun, None, None]:
-    """Wait until nobody has the `taken` runs any more; those that came to an end are told of, the others given."""
+def _undone(
+    taken: list[PlannedRun], found: Outcome, place: Place, shown: Lines
+) -> Generator[tuple[str, Standing], None, None]:
+    """Wait until nobody has the `taken` runs any more; those that came to an end are told of.
+
+    The others are given: their ids, and how each stood before it was looked at.
+    """
     waiting = [run for run in taken if is_claimed(place.store.work, run.run_id)]
     if waiting:
         shown.say(f"waiting for {len(waiting)} runs of another sweep; Ctrl-C leaves them to it")
@@ -145,10 +151,11 @@ def _undone(taken: list[PlannedRun], found: Outcome, place: Place, shown: Lines)
             time.sleep(LOOK_S)
         if place.stop():
             return
+        now = standing(place.store, run.run_id)
         came = outcome(place.store, run.run_id)
-        unchanged = standing(place.store, run.run_id) == place.seen[run.run_id]
+        unchanged = now == place.seen[run.run_id]
         if came is None or unchanged or (isinstance(came, Failure) and came.state in ("interrupted", "data")):
-            yield run
+            yield run.run_id, now
         else:
             found.elsewhere[run.run_id] = came
             shown.event(run, came)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import os
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal
 
 from bench.run.events import utc_now
@@ -20,11 +23,25 @@ Standing = tuple[int, str]
 
 def standing(store: Store, run_id: str) -> Standing:
     """How `run_id` stands now."""
+    return store.attempts(run_id), _noted(store, run_id)
+
+
+def standings(store: Store, run_ids: Iterable[str]) -> dict[str, Standing]:
+    """How each of many runs stands now, the folder of records listed once."""
+    records: dict[str, int] = {}
+    with contextlib.suppress(FileNotFoundError):
+        for name in os.listdir(store.root / "runs"):
+            stem, dot, number = name.removesuffix(".json").partition(".a")
+            if name.endswith(".json") and (number.isdigit() or not dot):
+                records[stem] = max(records.get(stem, 0), int(number or 1))
+    return {run_id: (records.get(run_id, 0), _noted(store, run_id)) for run_id in run_ids}
+
+
+def _noted(store: Store, run_id: str) -> str:
     try:
-        note = hashlib.sha256((store.run_folder(run_id) / "failure.json").read_bytes()).hexdigest()
+        return hashlib.sha256((store.run_folder(run_id) / "failure.json").read_bytes()).hexdigest()
     except OSError:
-        note = ""
-    return store.attempts(run_id), note
+        return ""
 
 
 def outcome(store: Store, run_id: str) -> RunRecord | Failure | None:

@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from children import FaultyHome, _plugin, command, fault, in_processes, inline, numbers, nursery, tiny, warm  # noqa: F401
 
 from bench.cli import run_command_line, running
-from bench.executors.process import process
-from bench.plan import plan
 from bench.run.place import Place
 from bench.run.standing import standing
-from bench.spec import Failure, RunRecord, Sweep
+from bench.spec import Failure, RunRecord
 from bench.store import Store
 
 Figure = Callable[[str, str], None]
@@ -109,7 +108,21 @@ def test_a_run_that_hangs_is_ended_and_the_next_goes_on(place: Place, figure: Fi
     figure(f"C2 hangs {way}", "ended with the stacks of all threads")
 
 
-def test_both_executors_give_the_same_records(place: Place, tmp_path: Path) -> None:
+@pytest.mark.gpu
+@pytest.mark.parametrize("way", ["device assertion", "device memory"])
+def test_after_a_fault_of_the_device_the_next_run_is_good(place: Place, figure: Figure, way: str) -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("NOT RUN: no CUDA device")
+    cuda = replace(place, device="cuda:0")
+    bad, good = tiny(seed=1), tiny()
+    failure, record = in_processes([bad, good], cuda, {bad.run_id: {"way": way}})
+    assert isinstance(failure, Failure)
+    assert failure.state == ("oom" if way == "device memory" else "failed")
+    assert isinstance(record, RunRecord)
+    figure(f"C3 {way}", "the next run was good")
+
+
+def test_both_executors_give_the_same_records(place: Place, tmp_path: Path, figure: Figure) -> None:
     other = replace(place, store=Store(tmp_path / "inline" / "results"))
     runs = [tiny(), tiny(source="rural", steps=6, evaluate_every=2, choose="source_val", augment=["flip"])]
     apart = in_processes(runs, replace(place, workers=3))
@@ -117,6 +130,7 @@ def test_both_executors_give_the_same_records(place: Place, tmp_path: Path) -> N
         assert numbers(record) == numbers(inline(run, other))
         (stored,) = (s.record for s in place.store.read().runs if s.record.run_id == run.run_id)
         assert numbers(stored) == numbers(record)
+    figure("C7 records inline and in processes", f"{len(runs)} of {len(runs)} equal")
     assert numbers(apart[0])["confusion"] != numbers(apart[1])["confusion"]
 
 
@@ -268,8 +282,6 @@ def test_two_sweeps_at_once_run_each_run_once(tmp_path: Path, bench: Bench, figu
         if "[1/6]" in output and not second:
             second.append(bench("sweep", "tiny.yaml"))
 
-    slow = "train.step:1+:stop"
-    assert slow
     code = command(tmp_path, tmp_path / "log", "sweep", "tiny.yaml", at=begin)
     first = (tmp_path / "log").read_text()
     ((other, out, err),) = second
@@ -285,9 +297,7 @@ def test_a_run_that_another_sweep_lets_go_is_taken_over(
     tmp_path: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The other is killed while this one waits for its run."""
-    store = Store(tmp_path / "results")
-    run = tiny()
-    found = []
+    store, found = Store(tmp_path / "results"), []
 
     def look(seconds: float) -> None:
         found.append(seconds)
@@ -299,7 +309,6 @@ def test_a_run_that_another_sweep_lets_go_is_taken_over(
     wanted = load_sweep(tmp_path / "tiny.yaml")
     lease = store.claim(wanted.runs[0].run_id)
     assert lease
-    assert run
     monkeypatch.setattr(running.time, "sleep", look)
     code, out, err = bench("sweep", "tiny.yaml")
     assert (code, "2 ran, 0 reused, 0 failed" in out) == (0, True), err
@@ -308,10 +317,26 @@ def test_a_run_that_another_sweep_lets_go_is_taken_over(
     assert len(found) == 2
 
 
-def test_without_claims_both_sweeps_would_run_it(place: Place) -> None:
+def test_what_was_done_since_the_plan_is_not_run_again(
+    tmp_path: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another sweep runs all of it while this one, planned already, still loads and checks."""
+    others: list[int] = []
+
+    def check(*_: Any) -> None:
+        if not others:
+            others.append(-1)
+            others[0] = bench("sweep", "tiny.yaml")[0]
+
+    monkeypatch.setattr("bench.cli.sweeping._check", check)
+    code, out, err = bench("sweep", "tiny.yaml")
+    assert (others, code, "0 ran, 0 reused, 0 failed, 2 by another sweep" in out) == ([0], 0, True), err
+    assert err.count("another sweep has run it") == 2
+    assert len(list(tmp_path.glob("results/runs/r-*.json"))) == 2
+
+
+def test_without_a_look_at_what_was_planned_both_would_run_it(place: Place) -> None:
     run = tiny()
     assert isinstance(inline(run, replace(place, seen={})), RunRecord)
     assert isinstance(inline(run, replace(place, seen={})), RunRecord)
     assert standing(place.store, run.run_id) == (2, "")
-    assert plan(Sweep(name="x", runs=(run,)), place.store).runs("done")
-    assert process
