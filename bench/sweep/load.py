@@ -10,6 +10,7 @@ from bench import names
 from bench.spec import BenchError, PlannedRun, RunConfig, Sweep
 from bench.sweep.cells import MAX_RUNS, MAX_VALUES, Cell, cells, count, place, values
 from bench.sweep.check import Checker
+from bench.sweep.controls import with_controls
 from bench.sweep.document import Where, read
 from bench.sweep.exclusion import Exclusion
 from bench.sweep.overrides import apply
@@ -107,12 +108,26 @@ def _good(reader: Reader, sections: Sections, strict: bool) -> dict[str, RunConf
         if told > MAX_TOLD:
             break
     if not reader.faults:
+        if sections.controls:
+            good = _controlled(reader, good)
         if not good:
             key, remedy = ("exclude", "exclude less") if sections.exclude else ("include", "add a cell, or a grid")
             reader.fault((key,), "no run is left", remedy)
         for where in exclusion.idle if strict else ():
             reader.fault(where, "excludes no run of the grid", "write values as in `grid`, or remove the entry")
     return good
+
+
+def _controlled(reader: Reader, good: dict[str, RunConfig]) -> dict[str, RunConfig]:
+    every = with_controls(good)
+    if all(names.sees_of_target(config.method) != "images" for config in good.values()):
+        reader.fault(("controls",), "no run adapts to a target", "add a method that does, or remove the line")
+    if any(config.choose == "agreement" for config in good.values()):
+        problem = "controls have no teacher that `choose: agreement` could ask"
+        reader.fault(("controls",), problem, "choose by another score, such as snd")
+    if len(every) > MAX_RUNS:
+        reader.fault(("controls",), f"{len(every)} runs are more than {MAX_RUNS}", "split the sweep")
+    return every
 
 
 def _place(cell: Cell, error: BenchError) -> Where:

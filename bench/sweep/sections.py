@@ -15,7 +15,7 @@ from bench.spec import JSON, BenchError, Component, CostRequest, RunConfig, prin
 from bench.sweep.document import Document, Where
 from bench.sweep.wording import spoken, square, wording
 
-KEYS = ("name", "about", "base", "grid", "zip", "include", "exclude", "seeds", "cost")
+KEYS = ("name", "about", "base", "grid", "zip", "include", "exclude", "seeds", "controls", "cost")
 FIELDS = tuple(key for key in RunConfig.model_fields if key != "seed")
 COMPONENTS = tuple(key for key in FIELDS if RunConfig.model_fields[key].annotation is Component)
 SLUG = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
@@ -46,7 +46,8 @@ Axis = tuple[Point, ...]
 class Sections:
     """A sweep file, read: `axes` are the grid's in file order, then the zip; `extra` are those of `--set`.
 
-    `product` is False for a file whose cells are all listed under `include`.
+    `controls` asks for the reference rows of what adapts.  `product` is False for a file whose cells are all listed
+    under `include`.
     """
 
     name: str = ""
@@ -59,6 +60,7 @@ class Sections:
     cost: CostRequest | None = field(default_factory=CostRequest)
     extra: tuple[Axis, ...] = ()
     product: bool = True
+    controls: bool = False
 
 
 def key_fault(key: str) -> tuple[str, str] | None:
@@ -122,7 +124,8 @@ class Reader:
             product="grid" in top or "zip" in top or "include" not in top,
         )
         seeds = self.seeds(top["seeds"]) if "seeds" in top else found.seeds
-        return replace(found, seeds=seeds, cost=self.cost(top.get("cost", True)))
+        controls, cost = self.controls(top.get("controls", "none")), self.cost(top.get("cost", True))
+        return replace(found, seeds=seeds, controls=controls, cost=cost)
 
     def fault(self, where: Where, problem: str, remedy: str = "") -> None:
         error = self.document.error(where, problem, remedy)
@@ -218,6 +221,12 @@ class Reader:
             else:
                 axis.append((Setting("seed", seed, at),))
         return tuple(axis) or Sections.seeds
+
+    def controls(self, value: JSON) -> bool:
+        """Whether reference rows are added to what adapts."""
+        if value not in ("auto", "none"):
+            self.fault(("controls",), f"{spoken(value)} adds nothing", "write `controls: auto`, or leave it out")
+        return bool(value == "auto")
 
     def cost(self, value: JSON, where: Where = ("cost",)) -> CostRequest | None:
         """What to measure of each model, or None for `cost: false`."""
