@@ -56,6 +56,15 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.fixture
+def quick(folder: Path, four_convs: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sweep trains the smallest network and draws no pictures."""
+    from bench.run.training import Run
+
+    changed(folder, "pidnet_s", four_convs)
+    monkeypatch.setattr(Run, "draw", lambda *_: None)
+
+
 def changed(folder: Path, old: str, new: str) -> None:
     text = (folder / "tiny.yaml").read_text()
     assert old in text
@@ -115,11 +124,12 @@ def test_a_bad_command_is_one_line(
     refused(bench, words, folder, *said, codes={code})
 
 
+@pytest.mark.usefixtures("quick")
 def test_the_main_job(bench: Bench, folder: Path) -> None:
     """Train, reuse, report, report again: files appear once and then not a byte changes."""
     code, out, err = bench(*SWEEP)
     assert (code, "2 ran, 0 reused, 0 failed" in out) == (0, True), err
-    assert "[2/2] pidnet_s-rural-cross_entropy-poly-source_only-s0: mIoU (%) urban" in err
+    assert "[2/2] four_convs-rural-cross_entropy-poly-source_only-s0: mIoU (%) urban" in err
     records = digest(folder / "results")
     code, out, err = bench(*SWEEP)
     assert (code, out) == (0, "0 ran, 2 reused, 0 failed; nothing was run\n"), err
@@ -143,6 +153,7 @@ def test_the_main_job(bench: Bench, folder: Path) -> None:
     assert run_id in (folder / "README.md").read_text()
 
 
+@pytest.mark.usefixtures("quick")
 def test_a_failing_run_is_recorded_and_the_others_go_on(bench: Bench, folder: Path) -> None:
     changed(folder, "  source: [urban, rural]", "  optimizer.lr: [1.0e+30, 0.01]")
     changed(folder, "steps: 3", "steps: 8\n  source: urban")
@@ -159,6 +170,7 @@ def test_a_failing_run_is_recorded_and_the_others_go_on(bench: Bench, folder: Pa
     assert (code, json.loads(out)["reused"]) == (0, 1)
 
 
+@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 75), (signal.SIGUSR1, 75)])
 def test_a_signal_saves_and_the_same_command_goes_on(
     bench: Bench, folder: Path, monkeypatch: pytest.MonkeyPatch, number: int, code: int
