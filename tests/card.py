@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,10 +40,9 @@ def figure(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
 
 @dataclass
 class Result:
-    """What came of one test; `long` is one that is marked for the card by itself."""
+    """What came of one test."""
 
     test: str
-    long: bool = False
     outcome: str = "not run"
     seconds: float = 0.0
     figures: list[tuple[str, str]] = field(default_factory=list)
@@ -73,7 +72,7 @@ def row(promise: Promise, results: Iterable[Result]) -> dict[str, Any]:
         state = "not measured"
     else:
         state = "kept" if len(ran) == len(found) and all(per_name.values()) else "partly measured"
-    figures = [told for r in by_weight(ran) for told in r.figures if r.outcome == "passed"]
+    figures = [told for r in ran for told in r.figures if r.outcome == "passed"]
     why = promise.why if promise.why or ran or not found else "skipped"
     return {
         "claim": promise.claim,
@@ -87,15 +86,6 @@ def row(promise: Promise, results: Iterable[Result]) -> dict[str, Any]:
         "of": len(found),
         "seconds": round(sum(r.seconds for r in ran), 1),
     }
-
-
-def by_weight(ran: list[Result]) -> Iterator[Result]:
-    """The results whose figures count: where a test of the card repeats a figure of a shorter one, the longer."""
-    long = {name for r in ran if r.long for name, _ in r.figures}
-    for r in ran:
-        if not r.long:
-            r = Result(r.test, r.long, r.outcome, r.seconds, [(n, t) for n, t in r.figures if n not in long])
-        yield r
 
 
 def merged(texts: Iterable[str]) -> str:
@@ -132,9 +122,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     results = config.stash.setdefault(RESULTS, {})
     names = {test for promise in (*PROMISES, *CLAIMS) for test in promise.tests}
     for item in items:
-        long = item.get_closest_marker("card") is not None
-        if long or any(belongs(item.nodeid, name) for name in names):
-            results[item.nodeid] = Result(item.nodeid, long)
+        if item.get_closest_marker("card") or any(belongs(item.nodeid, name) for name in names):
+            results[item.nodeid] = Result(item.nodeid)
             item.add_marker("card")
 
 

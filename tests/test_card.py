@@ -16,9 +16,9 @@ IDS += [*(f"G{n}" for n in range(1, 6)), *(f"H{n}" for n in range(1, 4))]
 TWO = Promise("A1", "It holds", ("a.py::test_a", "b.py"), "none")
 
 
-def result(test: str, outcome: str = "passed", *figures: str, long: bool = False) -> Result:
+def result(test: str, outcome: str = "passed", *figures: str) -> Result:
     told = [("control" if "control" in text else "it", text) for text in figures]
-    return Result(f"tests/{test}", long, outcome, 1.0, told)
+    return Result(f"tests/{test}", outcome, 1.0, told)
 
 
 GOOD = [result("a.py::test_a[1]", "passed", "3 kills, 0 lost"), result("b.py::test_b", "passed", "a control lost 3")]
@@ -81,10 +81,9 @@ def test_a_promise_without_tests_says_why() -> None:
     assert (found["state"], found["why"], found["figure"]) == ("not measured", "later", "")
 
 
-def test_the_longer_of_two_tests_that_tell_the_same_counts() -> None:
-    short, long = result("a.py::test_a[10]", "passed", "10 kills"), result("a.py::test_a[200]", "passed", "200 kills")
-    long.long = True
-    assert row(Promise("", "", ("a.py::test_a",)), [short, long])["figure"] == "200 kills"
+def test_a_test_in_two_sizes_counts_with_both() -> None:
+    sizes = [result(f"a.py::test_a[{n}]", "passed", f"{n} kills, 0 lost") for n in (20, 200)]
+    assert row(Promise("", "", ("a.py::test_a",)), sizes)["figure"] == "220 kills, 0 lost (2 tests)"
 
 
 def test_what_belongs_to_a_name() -> None:

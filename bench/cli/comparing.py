@@ -154,11 +154,11 @@ def _show(comparison: Comparison, markdown: bool, as_json: bool) -> None:
 
 def _tables(found: Comparison) -> None:
     """One line per row and device: any number of devices fits a terminal."""
-    from bench.cli.console import print_table
+    from bench.cli.console import print_table, say
     from bench.report import compared
     from bench.report.works import NUMBERS
 
-    print(", ".join(part for part in (compared.TIMES[found.time], found.labels.shared) if part))
+    say(", ".join(part for part in (compared.TIMES[found.time], found.labels.shared) if part))
     print()
     shared, names = found.labels.header, found.names
     ratios = bool(found.ratios)
@@ -188,12 +188,12 @@ def _tables(found: Comparison) -> None:
         cells = [compared.summary_cells(found, summary) for summary in found.summaries]
         print_table(compared.SUMMARY[:-1], [line[:-1] for line in cells], right=range(3, 8))
         for line in cells:
-            print(f"order of models on {line[0]} and {line[2]} ({line[1]}): {line[-1] or 'one model'}")
+            say(f"order of models on {line[0]} and {line[2]} ({line[1]}): {line[-1] or 'one model'}")
     print()
     for context in compared.contexts(found):
-        print(context)
+        say(context)
     for reason in found.reasons:
-        print(f"not comparable: {reason}")
+        say(f"not comparable: {reason}")
 
 
 # ------------------------------------------------------------------ now against a base

@@ -14,10 +14,15 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
+def harmless(text: str) -> str:
+    """`text` with its line ends and without any other character that steers a terminal: it may come from a record."""
+    return "\n".join(map(printable, text.split("\n")))
+
+
 def say(text: str, stream: TextIO | None = None) -> None:
     """A line on `stream` (stdout by default); a reader who has left is no reason to stop working."""
     with contextlib.suppress(BrokenPipeError):
-        print(text, file=stream or sys.stdout, flush=True)
+        print(harmless(text), file=stream or sys.stdout, flush=True)
 
 
 def is_live(stream: TextIO) -> bool:

@@ -7,7 +7,7 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from bench.cli.console import is_live, make_console, say
+from bench.cli.console import harmless, is_live, make_console, say
 from bench.spec import Domain, Failure, PlannedRun, RunRecord, printable
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ class Live(Lines):
         self.bars.stop()
 
     def say(self, text: str) -> None:
-        self.bars.console.print(text, markup=False)
+        self.bars.console.print(harmless(text), markup=False)
 
     def begin(self, run: PlannedRun, head: str) -> None:
         self.bars.reset(self.one, description=run.name, total=None, note="")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from bench.cli.console import harmless
 from bench.spec import BenchError, ExitCode
 
 if TYPE_CHECKING:
@@ -44,7 +45,9 @@ def report(
     if picture is not None:
         _draw(picture, contents)
     if format_ is not None:
-        sys.stdout.write(_formatted(contents, format_))
+        text = _formatted(contents, format_)
+        # CSV says to a program what the record says; to a person looking on nothing that would steer the terminal.
+        sys.stdout.write(harmless(text.replace("\r\n", "\n")) if sys.stdout.isatty() else text)
         return code
     from bench.report import card
     from bench.report.readme import is_current, update

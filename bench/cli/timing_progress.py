@@ -7,7 +7,7 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from bench.cli.console import is_live, make_console, say
+from bench.cli.console import harmless, is_live, make_console, say
 from bench.cli.progress import QUIET_S, duration
 from bench.spec import printable
 
@@ -108,7 +108,7 @@ class TimingBar(TimingLines):
         self.bars.stop()
 
     def say(self, text: str) -> None:
-        self.bars.console.print(text, markup=False)
+        self.bars.console.print(harmless(text), markup=False)
 
     def event(self, event: Event) -> None:
         super().event(event)
