@@ -41,7 +41,8 @@ def made(store: Store, configs: Mapping[str, RunConfig]) -> dict[str, Made | Ben
     for run_id, item in store.newest(configs).items():
         config, stat = configs[run_id], item.stat(follow_symlinks=False)
         known = memory.recall(item.name, mark(stat))
-        if isinstance(known, list) and known[0] == digest(spell(config)) and (one := alike.recall(known[-1])):
+        agreed, _, key = known.partition(" ") if isinstance(known, str) else ("", "", "")
+        if agreed == digest(spell(config)) and (one := alike.recall(key)):
             found[run_id] = one
             continue
         try:
@@ -52,7 +53,7 @@ def made(store: Store, configs: Mapping[str, RunConfig]) -> dict[str, Made | Ben
         today = stored if stored == plain(config) else _today(stored)
         found[run_id] = alike.one(of, today == plain(config))
         if today is not None and settled(stat):
-            learnt = [digest(canonical(today)), alike.learn(of)]
+            learnt = f"{digest(canonical(today))} {alike.learn(of)}"
             if learnt != known:
                 memory.learn(item.name, mark(stat), learnt)
     memory.save()
@@ -88,22 +89,25 @@ class _Alike:
         """For a record that agrees: what was learnt under `key`."""
         if (key, True) not in self.known:
             of = self.memory.recall(f"made {key}", "")
-            if of is None or digest(canonical(of)) != key:
+            if of is None or _key(of) != key:
                 return None
             self.known[key, True] = Made(True, of["code"], of["data"])
         return self.known[key, True]
 
     def learn(self, of: Digests) -> str:
         """Remember what a record was made with; returns the key."""
-        key = digest(canonical(of))
+        key = _key(of)
         if self.memory.recall(f"made {key}", "") != of:
             self.memory.learn(f"made {key}", "", of)
         return key
 
     def one(self, of: Digests, agrees: bool) -> Made:
         """What was made with `of`."""
-        key = digest(canonical(of)), agrees
-        return self.known.setdefault(key, Made(agrees, of["code"], of["data"]))
+        return self.known.setdefault((_key(of), agrees), Made(agrees, of["code"], of["data"]))
+
+
+def _key(of: Digests) -> str:
+    return digest(canonical(of))[:16]
 
 
 def plain(config: RunConfig) -> dict[str, Any]:

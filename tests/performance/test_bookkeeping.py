@@ -19,8 +19,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench import machine
-from bench.spec import History, PlannedRun, RunRecord, Sweep
+from bench import machine, names
+from bench.names.code import code_digests
+from bench.spec import Domain, History, PlannedRun, RunRecord, Sweep
 from bench.store import Store, dump
 from bench.sweep import load_sweep
 
@@ -94,7 +95,11 @@ def finished(run: PlannedRun, sweep: Sweep, number: int, images: int, facts: dic
         device="Example CPU",
         commit="0123456789abcdef",
         dirty=False,
-        data_digests={f"{d}:test": "00" * 32 for d in domains},
+        data_digests={
+            f"{d}:test": names.build("dataset", run.config.dataset, None, Domain.parse(d).name, "test").digest()
+            for d in domains
+        },
+        code=code_digests(run.config),
         started_utc="2026-11-20T08:00:00Z",
         finished_utc="2026-11-20T08:00:12Z",
         **facts,
