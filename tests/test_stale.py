@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,9 +23,11 @@ from bench.datasets.landcover import Landcover
 from bench.names import code
 from bench.names.code import code_digests
 from bench.plan import Plan, changes, plan
-from bench.spec import BenchError, Domain, History, PlannedRun, RunConfig, RunRecord, Sweep
+from bench.run.apart import loads
+from bench.spec import BenchError, Component, Domain, History, PlannedRun, RunConfig, RunRecord, Sweep
 from bench.store import Store, agreeing, memory
 
+ROOT = Path(__file__).resolve().parents[1]
 Make = Callable[..., PlannedRun]
 LOSS = '''"""A loss."""
 
@@ -192,6 +197,30 @@ def test_a_record_whose_digests_are_no_text_is_named(results: Path, planned: Mak
     path.write_bytes(memory.layout({key: memory.canonical(value) for key, value in plain.items()}))
     assert home.state == "unreadable"
     assert isinstance(home.plan().unreadable[home.run.run_id], BenchError)
+
+
+def test_processes_of_runs_keep_the_source_they_were_loaded_from(tmp_path: Path, planned: Make) -> None:
+    """A nursery notes it once all is loaded, days before its last child writes a record."""
+    assert loads([planned().config])[-1] == "bench.names.code:keep"
+    (tmp_path / "noting.py").write_text("def note():\n    open('noted', 'w').close()\n")
+    ours, theirs = socket.socketpair()
+    with theirs:
+        ours.close()
+        words = [sys.executable, "-m", "bench.executors.nursery", "no:work", "noting:note"]
+        paths = os.pathsep.join([str(tmp_path), str(ROOT)])
+        subprocess.run(words, stdin=theirs, cwd=tmp_path, env={**os.environ, "PYTHONPATH": paths}, check=True)
+    assert (tmp_path / "noted").exists()
+
+
+def test_the_source_of_what_plugins_offer_is_kept_too(losses: Path) -> None:
+    names.build("loss", names.resolve("loss", Component(name="mine_loss")))
+    before = code.part_digest("loss", frozenset({"mine_loss"}))
+    forget()
+    code.keep()
+    (losses / "mine.py").write_text(LOSS.replace("1.0", "3.0"))
+    assert code.part_digest("loss", frozenset({"mine_loss"})) == before
+    forget()
+    assert code.part_digest("loss", frozenset({"mine_loss"})) != before  # negative control: a process of later
 
 
 # ------------------------------------------------------------------ data

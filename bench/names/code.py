@@ -66,10 +66,13 @@ def changed_parts(config: RunConfig, recorded: Mapping[str, str]) -> tuple[str, 
     return tuple(part for part in sorted({*recorded, *today}) if recorded.get(part) != today.get(part))
 
 
-def keep(package: str = "bench") -> None:
-    """Note the source of all that is loaded of `package`: a change from here on is not what this process runs."""
+def keep(*packages: str) -> None:
+    """Note the source of all that is loaded of this package, of those that add components and of `packages`: a change
+    from here on is not what this process runs."""
+    offered = (path for kind in names.TABLES for path, _ in names.plugins(kind).values())
+    wanted = {"bench", *packages, *(path.partition(":")[0].partition(".")[0] for path in offered)}
     for module in sorted(sys.modules):
-        if module.partition(".")[0] == package and _file(module) is not None:
+        if module.partition(".")[0] in wanted and _file(module) is not None:
             _imported(module)
             _syntax_digest(module)
 
