@@ -11,7 +11,20 @@ from typing import Annotated
 
 import typer
 
-from bench.cli import auditing, caching, comparing, data, doctor, flops, latency, listing, reporting, storing, sweeping
+from bench.cli import (
+    auditing,
+    caching,
+    comparing,
+    data,
+    doctor,
+    flops,
+    latency,
+    listing,
+    reporting,
+    shifting,
+    storing,
+    sweeping,
+)
 from bench.spec import BenchError, ExitCode, printable
 
 app = typer.Typer(
@@ -27,6 +40,7 @@ app.command("latency")(latency.latency)
 app.command("flops")(flops.flops)
 app.command("compare")(comparing.compare)
 app.command("audit")(auditing.audit)
+app.command("shift")(shifting.shift)
 app.command("report")(reporting.report)
 app.command("status")(listing.status)
 app.command("validate")(listing.validate)
