@@ -243,6 +243,16 @@ def test_intervals_hold_the_truth_about_as_often_as_they_say() -> None:
     assert naive / 150 <= 0.83
 
 
+@pytest.mark.parametrize(("seeds", "quartile"), [(2, 1.0), (3, 0.8165), (5, 0.7407)])
+def test_a_mean_over_seeds_varies_as_students_t(seeds: int, quartile: float) -> None:
+    """The quartiles of t with 1, 2 and 4 degrees of freedom, as in any table of it."""
+    values = np.random.default_rng(2).normal(size=seeds)
+    weights = Draws(5, range(seeds), samples=10_000).weights
+    assert np.allclose(weights.sum(2), 1)
+    t = ((weights * values).sum(2) - values.mean()) / (values.std(ddof=1) / math.sqrt(seeds))
+    assert np.quantile(t, [0.25, 0.75]).tolist() == pytest.approx([-quartile, quartile], rel=0.03)
+
+
 def _flat(ious: np.ndarray, rng: np.random.Generator, n: int = 12, pixels: int = 2000) -> list[np.ndarray]:
     """Per seed, images of one class whose IoU is that seed's."""
     found = []
@@ -286,6 +296,7 @@ def test_rank_correlations_by_hand() -> None:
     assert kendall([1, 2, 3, 4], [1, 3, 2, 4]) == pytest.approx(4 / 6)
     assert spearman([1, 2, 3, 4], [1, 3, 2, 4]) == pytest.approx(1 - 6 * 2 / (4 * 15))
     assert kendall([1, 1, 2, 3], [1, 2, 3, 4]) == pytest.approx(5 / math.sqrt(5 * 6))
+    assert kendall([1, 2, 3, 4], [1, 1, 2, 3]) == pytest.approx(5 / math.sqrt(5 * 6))
     assert spearman([1, 1, 2], [1, 2, 3]) == pytest.approx(1.5 / math.sqrt(1.5 * 2))
     assert kendall([1, 1], [1, 2]) is spearman([1, 1], [1, 2]) is kendall([], []) is spearman([], []) is None
     for way in (kendall, spearman):
