@@ -13,11 +13,11 @@ from method_toys import CLASSES, Running, Toy, built, running, same, toy_batch
 from torch import Tensor
 
 from bench.batches import Batch
-from bench.methods.mic import Mic, blocks
+from bench.methods.mic import Mic, block_px, blocks
 from bench.methods.self_training import SelfTraining
 from bench.methods.teacher import Teacher, frozen_copy, predicted
 from bench.models.segmodel import SegModel
-from bench.spec import IGNORE
+from bench.spec import IGNORE, BenchError
 
 PLAIN = {"jitter_p": 0.0, "blur_p": 0.0}
 
@@ -94,7 +94,7 @@ def test_the_defaults_are_the_papers() -> None:
         assert options.blur_p == 0.5
     masked = built("mic")
     assert isinstance(masked, Mic)
-    assert (masked.mask_px, masked.mask_ratio, masked.weight) == (64, 0.7, 1.0)
+    assert (masked.mask_px, masked.mask_ratio, masked.weight) == (None, 0.7, 1.0)
 
 
 # -------------------------------------------------------------------- mixing
@@ -279,6 +279,15 @@ def test_sides_are_cut_into_the_nearest_number_of_blocks(size: tuple[int, int], 
     seen = blocks(torch.zeros(200, 3, *size), 64, 0.5, torch.Generator().manual_seed(0))
     patterns = seen.flatten(1).unique(dim=0)
     assert len(patterns) == 2 ** (cells[0] * cells[1])
+
+
+def test_blocks_are_the_papers_and_smaller_in_small_images() -> None:
+    sizes = [(512, 512), (1024, 2048), (256, 512), (96, 64), (16, 16)]
+    assert [block_px(size, None) for size in sizes] == [64, 64, 32, 8, 2]
+    assert block_px((64, 64), 32) == 32
+    for size, asked in (((64, 64), 64), ((4, 4), 5), ((96, 64), 50)):
+        with pytest.raises(BenchError, match="hide images"):
+            block_px(size, asked)
 
 
 def test_masked_images_are_the_targets_with_the_teachers_labels(monkeypatch: pytest.MonkeyPatch) -> None:
