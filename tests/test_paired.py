@@ -247,7 +247,7 @@ def test_intervals_hold_the_truth_about_as_often_as_they_say() -> None:
 def test_a_mean_over_seeds_varies_as_students_t(seeds: int, quartile: float) -> None:
     """The quartiles of t with 1, 2 and 4 degrees of freedom, as in any table of it."""
     values = np.random.default_rng(2).normal(size=seeds)
-    weights = Draws(5, range(seeds), samples=10_000).weights
+    weights = Draws(5, range(seeds), samples=40_000).weights
     assert np.allclose(weights.sum(2), 1)
     t = ((weights * values).sum(2) - values.mean()) / (values.std(ddof=1) / math.sqrt(seeds))
     assert np.quantile(t, [0.25, 0.75]).tolist() == pytest.approx([-quartile, quartile], rel=0.03)
