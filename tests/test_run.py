@@ -12,6 +12,7 @@ import torch
 
 from bench import checkpoint
 from bench.cache import Cache
+from bench.names.code import code_digests
 from bench.run import training
 from bench.run.attempt import attempt
 from bench.run.checking import check
@@ -321,6 +322,19 @@ def test_a_run_whose_data_changed_since_it_stopped_starts_anew(
     assert record.resumed_at == ()
     assert record.confusion == whole.confusion  # all six steps were made anew
     assert set(record.data_digests.values()) == {"other pixels"}
+
+
+def test_a_run_whose_code_changed_since_it_stopped_starts_anew(
+    planned: Make, place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, other = planned(steps=6), replace(place, store=Store(tmp_path / "b" / "results"))
+    interrupt(run, other, 3)
+    today = {**code_digests(run.config), "loss": "another"}
+    monkeypatch.setattr("bench.run.states.code_digests", lambda config: today)
+    with pytest.warns(UserWarning, match=r"tiny starts anew: code of loss changed since it stopped"):
+        record = finish(run, other)
+    assert isinstance(record, RunRecord)
+    assert record.resumed_at == ()
 
 
 def test_a_rerun_never_goes_on_from_what_an_earlier_attempt_left(planned: Make, place: Place) -> None:
