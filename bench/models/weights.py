@@ -94,8 +94,8 @@ def fetch_imagenet(name: str) -> Mapping[str, Tensor]:
 
     weights = get_weight(IMAGENET[name])
     try:
-        tensors: Mapping[str, Tensor] = weights.get_state_dict(progress=False, check_hash=True)
-    # No network is an OSError, a wrong hash or a cut-off cached file any of the others.
+        tensors: Mapping[str, Tensor] = weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
+    # No network is an OSError, a wrong hash, a cut-off cached file, or one of more than tensors any of the others.
     except (OSError, RuntimeError, EOFError, UnpicklingError) as error:
         file = weights.url.rpartition("/")[2]
         raise BenchError(

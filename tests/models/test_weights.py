@@ -119,6 +119,7 @@ def test_the_file_fetched(name: str, file: str, monkeypatch: pytest.MonkeyPatch)
 
     def load(url: str, *_: Any, **options: Any) -> dict[str, Tensor]:
         assert options["check_hash"]
+        assert options["weights_only"]
         asked.append(url.rpartition("/")[2])
         return {"conv1.weight": torch.zeros(1)}
 

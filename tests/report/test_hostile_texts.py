@@ -84,7 +84,7 @@ def harmless_shapes() -> dict[str, Any]:
 
 
 def some(texts: Sequence[str], mark: pytest.MarkDecorator) -> list[Any]:
-    """Every fifth of `texts` by default, all where `mark` runs; `test_report_*.py` show all of them format by format."""
+    """Every fifth of `texts` by default, all of them where `mark` runs; `test_report_*.py` have each format alone."""
     return [pytest.param(text, marks=() if n % 5 == 0 else mark, id=ascii(text)[:40]) for n, text in enumerate(texts)]
 
 
