@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from bench.cli.console import print_table
+from bench.cli.probing import plain, print_probes, probed
 from bench.spec import BenchError, ExitCode
 
 if TYPE_CHECKING:
@@ -69,6 +70,9 @@ def sweep(
     select: Select = None,
     override: Override = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Print the plan and check it; run nothing.")] = False,
+    probe: Annotated[
+        bool, typer.Option("--probe", help="With --dry-run: time a few steps of each cell; say hours and memory.")
+    ] = False,
     no_check: Annotated[bool, typer.Option("--no-check", help="Do not build the components beforehand.")] = False,
     rerun: Annotated[
         Literal["failed", "stale", "all"] | None, typer.Option(help="Run these again; earlier records stay.")
@@ -97,6 +101,8 @@ def sweep(
 
     wanted = load_sweep(file, overrides=override or [], select=select)
     store = Store(results)
+    if probe and not dry_run:
+        raise BenchError("a probe is made before a sweep", remedy="add --dry-run", key="--probe")
     if dry_run:
         planned = plan(wanted, store)
         runs = planned.to_run(rerun)
@@ -104,8 +110,12 @@ def sweep(
             print_plan(planned, runs)
         if not no_check:
             _check(wanted, runs or wanted.runs, device, store, data_root)
+        probes = probed(wanted, runs, device, store, data_root) if probe else None
         if as_json:
-            print_json({"dry_run": True, "runs": _planned(planned, runs)})
+            timed = {} if probes is None else {"probes": plain(probes)}
+            print_json({"dry_run": True, "runs": _planned(planned, runs), **timed})
+        elif probes:
+            print_probes(probes)
         return ExitCode.STORE if planned.unreadable else ExitCode.OK
 
     from bench.cli.running import How, run_planned
