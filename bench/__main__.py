@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 def main() -> None:
     """Run the command line and leave with its exit code."""
-    signal.signal(signal.SIGTERM, _leave)
+    listen()
     from bench.cli import run_command_line
     from bench.spec import printable
 
@@ -22,9 +22,14 @@ def main() -> None:
     sys.exit(run_command_line(sys.argv[1:]))
 
 
-def _leave(*_: Any) -> NoReturn:
-    """Asked to end before anything is under way that would have to be saved; a sweep listens for itself."""
-    sys.exit(75)
+def listen() -> None:
+    """Asked to end while nothing is under way that would have to be saved, leave; a sweep listens for itself then."""
+
+    def leave(*_: Any) -> NoReturn:
+        sys.exit(75)
+
+    for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP):
+        signal.signal(number, leave)
 
 
 if __name__ == "__main__":

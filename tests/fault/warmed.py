@@ -18,6 +18,7 @@ from typing import Any
 import torch
 
 from bench import checkpoint, faults
+from bench.__main__ import listen
 from bench.cli import run_command_line, running
 from bench.executors import nursery
 from bench.executors.process import Nursery
@@ -62,8 +63,7 @@ def go_wrong(way: str, point: str, nth: int) -> None:
 
 def command(words: list[str], folder: str) -> None:
     """A command as its process would carry it out, its runs in processes of their own."""
-    for number in nursery.UNMOVED:
-        signal.signal(number, signal.SIG_DFL)
+    listen()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.chdir(folder)
     running.Nursery = Forked  # type: ignore[attr-defined]
