@@ -88,7 +88,10 @@ class Board:
 
 @dataclass(frozen=True)
 class _Item:
-    """One run before seeds are put together; without a record `result` is None."""
+    """One run before seeds are put together; without a record `result` is None.
+
+    `changed` are the parts of its code that have changed since, with the digests they had.
+    """
 
     config: RunConfig
     state: State
@@ -97,6 +100,7 @@ class _Item:
     id: str
     result: Result | None
     order: tuple[int, str]
+    changed: tuple[tuple[str, str | None], ...] = ()
 
 
 def boards(contents: Contents) -> list[Board]:
@@ -165,7 +169,8 @@ def _finished(result: Result, order: tuple[int, str]) -> _Item:
     record = result.record
     short = record.steps < ENOUGH_STEPS or record.images_seen < record.source_images
     state: State = "demonstration" if short else "finished"
-    return _Item(record.config, state, "", result.stored.origin, _named(result.stored), result, order)
+    origin, changed = result.stored.origin, staleness.changed(record)
+    return _Item(record.config, state, "", origin, _named(result.stored), result, order, changed)
 
 
 def _unfinished(
@@ -251,7 +256,7 @@ def _rows(items: list[_Item]) -> tuple[Row, ...]:
                 ids=tuple(i.id for i in group),
                 results=tuple(i.result for i in group if i.result),
                 order=first.order,
-                stale=tuple(sorted({part for i in group if i.result for part in staleness.changed(i.result.record)})),
+                stale=tuple(sorted({part for i in group for part, _ in i.changed})),
             )
         )
     return tuple(rows)
@@ -260,7 +265,7 @@ def _rows(items: list[_Item]) -> tuple[Row, ...]:
 def _row_key(item: _Item) -> str:
     r = item.result.record if item.result else None
     seen: list[object] = [r.steps, r.images_seen, r.source_images] if r else []
-    if r and item.origin == "local":
-        seen += staleness.versions(r)
+    if item.origin == "local":  # what different code made is not one figure
+        seen += item.changed
     plain = item.config.model_dump(mode="json", exclude={"seed"})
     return wording.key_of([plain, item.state, item.reason, item.origin, seen])

@@ -19,14 +19,9 @@ MOST = 8
 """Parts that are named; a record made by hand may have any number."""
 
 
-def changed(record: RunRecord) -> tuple[str, ...]:
-    """The parts of the code that are not what made this record."""
-    return changed_parts(record.config, record.code)
-
-
-def versions(record: RunRecord) -> list[tuple[str, str | None]]:
-    """The changed parts with the digests they had: records made by different code stand in different rows."""
-    return [(part, record.code.get(part)) for part in changed(record)]
+def changed(record: RunRecord) -> tuple[tuple[str, str | None], ...]:
+    """The parts of the code that are not what made this record, with the digests that they had."""
+    return tuple((part, record.code.get(part)) for part in changed_parts(record.config, record.code))
 
 
 def words(row: Row) -> str:

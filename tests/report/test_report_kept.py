@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.report import page, staleness
+from bench.report import staleness
 from bench.report.render import render
 from bench.spec import SCHEMA
 from bench.store import Store
