@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 
 from bench.cli import run_command_line
-from bench.spec import Failure, History, PlannedRun, RunConfig, RunRecord, Sweep
+from bench.spec import SCHEMA, Failure, History, PlannedRun, RunConfig, RunRecord, Sweep
 from bench.store import Store, dump, files
 from bench.store.checking import check
 from bench.store.merging import merge
 from bench.store.repairing import repair
 
-KEPT = Path(__file__).parent / "fixtures" / "records" / "v1"
+KEPT = Path(__file__).parent / "fixtures" / "records" / f"v{SCHEMA}"
 CONFIG = RunConfig(model="m", dataset="d", source="d/a", evaluate_on=("d/a",), steps=3)
 ID = "r-0000000000000001"
 
@@ -117,7 +117,7 @@ def tree(folder: Path) -> dict[str, str]:
 def test_a_whole_folder_has_nothing_wrong(store: Store, bench: Bench) -> None:
     before = tree(store.root.parent)
     code, out, err = bench("check")
-    assert (code, out, err) == (0, "9 files, nothing wrong\n", "")
+    assert (code, out, err) == (0, "10 files, nothing wrong\n", "")
     code, out, _ = bench("check", "--json")
     assert code == 0
     told = json.loads(out)
