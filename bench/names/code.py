@@ -22,7 +22,7 @@ from bench.spec import BenchError, Component, Domain, RunConfig
 LOOP = ("bench.train", "bench.batches", "bench.evaluate.counting")
 """What every run goes through: steps, batches, counting.  Scores are worked out of counts anew for every table."""
 
-CHOOSING = ("bench.scores",)
+CHOOSING = ("bench.scores.counts",)
 """What decides, beside that, which weights of a run are scored, where mIoU chooses."""
 
 LABEL_FREE = ("bench.selection.looking",)

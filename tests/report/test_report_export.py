@@ -6,11 +6,12 @@ import csv
 import html.parser
 import io
 import json
+from dataclasses import replace
 from typing import Any, get_args
 
 import pandas as pd
 import pytest
-from report_examples import CHANGES, NO_COLUMN, config, cost, example, record, stored, stored_cost
+from report_examples import CHANGES, NO_COLUMN, config, cost, example, failure, record, stored, stored_cost
 from report_hostile import PAYLOADS, hostile
 
 from bench.report import export, page
@@ -88,7 +89,9 @@ def test_json_round_trip(tmp_path):
 
 
 def test_every_state_is_a_word(tmp_path):
-    states = {row["state"] for row in export.rows(boards(example(tmp_path)))}
+    whole = example(tmp_path)
+    dead = tuple(failure(20 + n, config=config(seed=7 + n), state=word) for n, word in enumerate(("died", "hung")))
+    states = {row["state"] for row in export.rows(boards(replace(whole, failures=(*whole.failures, *dead))))}
     assert states == set(get_args(State))
 
 
