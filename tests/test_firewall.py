@@ -122,6 +122,20 @@ def test_the_best_by_a_score_is_chosen(planned: Make, place: Place, choose: str)
     assert record.seconds["selection"] >= 0
 
 
+@pytest.mark.parametrize("at", [2, 3])
+def test_a_stopped_run_chooses_as_one_that_was_not(planned: Make, place: Place, tmp_path: Path, at: int) -> None:
+    run = planned(method="dacs", choose="agreement", evaluate_every=2, steps=6)
+    wish: list[bool] = []
+    whole, weights = went(run, place)
+    other = elsewhere(place, tmp_path / "b")
+    for event in attempt(run, replace(other, stop=lambda: bool(wish))):
+        wish.extend([True] * (getattr(event, "step", None) == at))
+    resumed, others = went(run, other)
+    assert resumed.resumed_at == (at,)
+    assert seen(resumed) == seen(whole)
+    assert same(weights, others)
+
+
 def test_nan_never_wins(planned: Make, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     worths = iter([0.3, None, 0.7, None, 0.1])
     monkeypatch.setattr("bench.run.training.merit", lambda *_: next(worths))

@@ -1,1 +1,1 @@
-"""A planned run -> its record: the only wiring in the house (`attempt`, `parts.check`, `costs`)."""
+"""A planned run -> its record: the only wiring in the house (`attempt`, `checking.check`, `costs`)."""

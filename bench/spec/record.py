@@ -52,7 +52,8 @@ class RunRecord(Frozen):
 
     `code` holds a digest for each part of the code that decided the numbers (`bench.names.code`), `weights_sha256` that
     of the weights it started from, `target_images` how many images of the target it had without labels,
-    `training_macs` the multiply-adds of all its forward and backward passes (backward counted twice a forward).
+    `training_macs` the multiply-adds of all forward and backward passes of its steps, as they are counted on a step
+    without memory; what a method does between steps is not in it.
     """
 
     schema_number: int = SCHEMA
