@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
+from bench.batches import Batch
 from bench.cli import run_command_line
+from bench.run import learning
 from bench.run import probe as module
 from bench.run.place import Place
 from bench.run.probe import STEPS, WARM_UP, Probe, cells, probe
@@ -55,8 +58,13 @@ def test_the_last_steps_are_timed_and_every_image_is_counted(
     planned: Make, place: Place, four_convs: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[int] = []
-    real = module.batches
-    monkeypatch.setattr(module, "batches", lambda *words: (seen.append(batch.step) or batch for batch in real(*words)))
+
+    def noted(*words: Any) -> Iterator[Batch]:
+        for batch in learning.batches(*words):
+            seen.append(batch.step)
+            yield batch
+
+    monkeypatch.setattr(module, "batches", noted)
     changes = {"model": four_convs, "target": "rural", "method": "cbst", "steps": 300, "evaluate_every": 100}
     found = probe(planned(**changes).config, place)
     assert seen == list(range(300 - STEPS - WARM_UP, 300))
