@@ -151,20 +151,6 @@ def test_a_model_is_built_on_meta_and_says_what_the_house_needs(name: str) -> No
     assert sorted(staged) == sorted(id(p) for p in model.parameters())
 
 
-@pytest.mark.parametrize("name", every("method"))
-def test_a_method_yields_named_scalars(name: str) -> None:
-    from bench.batches import Batch
-
-    torch.manual_seed(0)
-    model = built("model", "unet_resnet18", CLASSES).train()
-    method = built("method", name, built("loss", "cross_entropy"), CLASSES)
-    batch = Batch(torch.randn(2, 3, 32, 32), torch.zeros(2, 32, 32, dtype=torch.int64), torch.randn(2, 3, 32, 32))
-    losses = list(method.losses(model, batch))
-    assert losses
-    assert all(isinstance(what, str) and loss.shape == () and loss.requires_grad for what, loss in losses)
-    method.load_state_dict(method.state_dict())
-
-
 @pytest.mark.parametrize("name", every("dataset"))
 def test_a_dataset_knows_its_facts(name: str) -> None:
     info = names.dataset_info(name)

@@ -13,6 +13,32 @@ from bench.sweep import load_sweep, problems
 FOLDER = Path(__file__).parents[1] / "sweeps"
 
 RUNS = {
+    "camvid_adaptation": [
+        "r-a3aacdc6856a206f pidnet_s-day-cross_entropy-poly-source_only-s0",
+        "r-2ac420ec3bb20d37 pidnet_s-day-cross_entropy-poly-source_only-s1",
+        "r-a65494043f7bad52 pidnet_s-day-cross_entropy-poly-source_only-s2",
+        "r-76712c7419ca288b pidnet_s-day-cross_entropy-poly-oracle-s0",
+        "r-ac373e44da1c915c pidnet_s-day-cross_entropy-poly-oracle-s1",
+        "r-c135ebad6c267c8c pidnet_s-day-cross_entropy-poly-oracle-s2",
+        "r-8794ca451305d277 pidnet_s-day-cross_entropy-poly-joint-s0",
+        "r-e9e3a3b1c3938fe9 pidnet_s-day-cross_entropy-poly-joint-s1",
+        "r-8ed6efaa2368b92c pidnet_s-day-cross_entropy-poly-joint-s2",
+        "r-098f3ff03d965c90 pidnet_s-day-cross_entropy-poly-adabn-s0",
+        "r-d92287342a274fc1 pidnet_s-day-cross_entropy-poly-adabn-s1",
+        "r-12d2dbbcffe921bb pidnet_s-day-cross_entropy-poly-adabn-s2",
+        "r-bb19524aa7adeaf1 pidnet_s-day-cross_entropy-poly-fda-s0",
+        "r-51fd056eb997bfe7 pidnet_s-day-cross_entropy-poly-fda-s1",
+        "r-f882ff2978527157 pidnet_s-day-cross_entropy-poly-fda-s2",
+        "r-76f50b218054de86 pidnet_s-day-cross_entropy-poly-advent-s0",
+        "r-33398db4905f747e pidnet_s-day-cross_entropy-poly-advent-s1",
+        "r-3f2be7acc957a55f pidnet_s-day-cross_entropy-poly-advent-s2",
+        "r-2a97738333029e1a pidnet_s-day-cross_entropy-poly-dacs-s0",
+        "r-94d912e514bda672 pidnet_s-day-cross_entropy-poly-dacs-s1",
+        "r-cbccf1e157ebe125 pidnet_s-day-cross_entropy-poly-dacs-s2",
+        "r-4daef1a9ddb2a437 pidnet_s-day-cross_entropy-poly-mic-s0",
+        "r-31059682bea0f639 pidnet_s-day-cross_entropy-poly-mic-s1",
+        "r-ec2a5d4ee9a3adcd pidnet_s-day-cross_entropy-poly-mic-s2",
+    ],
     "camvid_day_dusk": [
         "r-c452525500503d78 pidnet_s-day-cross_entropy-poly-source_only-s0",
         "r-dcdbed88a817f40f pidnet_s-dusk-cross_entropy-poly-source_only-s0",
@@ -26,6 +52,26 @@ RUNS = {
         "r-add8ae65425c5cd3 pidnet_s-rural-cross_entropy-poly-source_only-s0",
         "r-38e9ebebec47f673 unet_resnet18-urban-cross_entropy-poly-source_only-s0",
         "r-7aa00f40b209c4a0 unet_resnet18-rural-cross_entropy-poly-source_only-s0",
+    ],
+    "methods_landcover": [
+        "r-e494a7916328df5a unet_resnet18-urban-cross_entropy-poly-source_only-s0",
+        "r-2bc61c87c3b2ec36 unet_resnet18-urban-cross_entropy-poly-oracle-s0",
+        "r-952edf4b6a1811dc unet_resnet18-urban-cross_entropy-poly-joint-s0",
+        "r-e3da45d2faf6d1f1 unet_resnet18-urban-cross_entropy-poly-fda-s0",
+        "r-0a3ae6ba4cd032d4 unet_resnet18-urban-cross_entropy-poly-color_transfer-s0",
+        "r-2a82854ae4c0f9d1 unet_resnet18-urban-cross_entropy-poly-adaptsegnet-s0",
+        "r-69e68df94e28ccf8 unet_resnet18-urban-cross_entropy-poly-advent-s0",
+        "r-7208d943d6d6439e unet_resnet18-urban-cross_entropy-poly-minent-s0",
+        "r-22ac577170449198 unet_resnet18-urban-cross_entropy-poly-dacs-s0",
+        "r-71749d504c494860 unet_resnet18-urban-cross_entropy-poly-self_training-s0",
+        "r-492cada99a6b97d0 unet_resnet18-urban-cross_entropy-poly-mic-s0",
+        "r-00575785f21d353b unet_resnet18-urban-cross_entropy-poly-cbst-s0",
+        "r-e3c81ff54168b0c7 unet_resnet18-urban-cross_entropy-poly-iast-s0",
+        "r-5660f27ef02c4fbc unet_resnet18-urban-cross_entropy-poly-adabn-s0",
+        "r-e30ee3a6f7144996 unet_resnet18-urban-cross_entropy-poly-test_bn-s0",
+        "r-20967004d12f7d15 unet_resnet18-urban-cross_entropy-poly-tent-s0",
+        "r-88e19ff9ec3a117c unet_resnet18-urban-cross_entropy-poly-prior_correction-s0",
+        "r-a9b542a5e93fcee5 unet_resnet18-urban-cross_entropy-poly-fda+mic-s0",
     ],
     "smoke": [
         "r-ff8dfa8ac9e4ea0d pidnet_s-urban-cross_entropy-poly-source_only-s0",
@@ -48,8 +94,10 @@ RUNS = {
 }
 
 COST = {
+    "camvid_adaptation": None,
     "camvid_day_dusk": CostRequest(size=(360, 480)),
     "loveda": CostRequest(size=(512, 512)),
+    "methods_landcover": None,
     "smoke": CostRequest(size=(64, 64), budget_s=1, repeats=1),
     "urban_rural": CostRequest(size=(512, 512)),
 }
