@@ -13,12 +13,12 @@ from bench.spec import SCHEMA as SCHEMA
 
 
 def _made_with(plain: dict[str, Any]) -> dict[str, Any]:
-    """1 -> 2.  A run of schema 1 did not note its code, and no method had images of a target."""
+    """1 -> 2.  Runs of schema 1 did not note their code, but for the last of them, which had all of schema 2."""
     if plain["kind"] != "run":
         return plain
-    along = [{**evaluation, "label_free": {}} for evaluation in plain["evaluations"]]
+    along = [{"label_free": {}, **evaluation} for evaluation in plain["evaluations"]]
     unknown: dict[str, Any] = {"code": {}, "weights_sha256": None, "training_macs": None}
-    return {**plain, **unknown, "target_images": 0, "evaluations": along}
+    return {**unknown, "target_images": 0, **plain, "evaluations": along}
 
 
 UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _made_with}
