@@ -212,7 +212,7 @@ def _blank(rows: Sequence[Row]) -> Iterator[Finding]:
 
 
 def _scores(rows: Sequence[Row]) -> Iterator[Finding]:
-    """An mIoU outside of 0 to 100, or fractions and per cent in one column."""
+    """An mIoU outside of 0 to 100, or fractions and per cent in a column whose header does not say which."""
     columns: dict[tuple[int, str], list[tuple[Row, Entry]]] = {}
     for row in rows:
         for entry in row.mious:
@@ -220,7 +220,9 @@ def _scores(rows: Sequence[Row]) -> Iterator[Finding]:
                 text = f"{entry.figure.text} is outside of 0 to 100 %; correct it"
                 yield _found(row, entry, "impossible", "score", text)
             columns.setdefault((row.table, entry.column), []).append((row, entry))
-    for those in columns.values():
+    for (_, column), those in columns.items():
+        if "%" in column:
+            continue
         below = [pair for pair in those if 0 < pair[1].figure.value <= 1 and "%" not in pair[1].figure.text]
         above = [pair for pair in those if pair[1].figure.value > 1.5]
         if below and above:

@@ -250,7 +250,7 @@ CARDS = (
         fp16=2250.0,
         gb_s=8000,
         source=_LOCKWOOD,
-        note="fp32 is 7 % above SM count and clock, tf32 (sources say 1100 to 1130) 2.4 % below; L2 disputed",
+        note="fp32 as published is 7 % above SM count x clock, tf32 (sources: 1100 to 1130) 2.4 % below; L2 disputed",
     ),
     Card(
         names=("Orin", "Jetson AGX Orin", "NVIDIA Jetson AGX Orin Developer Kit"),

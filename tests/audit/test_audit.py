@@ -310,3 +310,10 @@ def test_equal_findings_become_one() -> None:
 )
 def test_ranges(lines: tuple[int, ...], text: str) -> None:
     assert ranges(lines) == text
+
+
+def test_small_scores_under_a_header_that_says_per_cent_are_small_scores(tmp_path: Path) -> None:
+    table = "| Model | mIoU{unit} |\n|---|---|\n| PIDNet-S | 0.9 |\n| DeepLabV2 | 24.1 |\n"
+    for unit, found in (("", 1), (" (%)", 0)):
+        (tmp_path / "t.md").write_text(table.format(unit=unit))
+        assert len(audit(tmp_path / "t.md").findings) == found
