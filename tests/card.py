@@ -89,7 +89,7 @@ def row(promise: Promise, results: Iterable[Result]) -> dict[str, Any]:
 
 
 def merged(texts: Iterable[str]) -> str:
-    """Figures in one: those that differ in numbers alone are added up where they differ, and counted."""
+    """Figures in one: those that differ in numbers alone are added up where they differ or are 1 each, and counted."""
     alike: dict[tuple[str, ...], list[list[str]]] = {}
     for text in texts:
         words = re.split(r"(\d+)", text)
@@ -97,7 +97,7 @@ def merged(texts: Iterable[str]) -> str:
     told = []
     for between, several in alike.items():
         columns = zip(*several, strict=True)
-        sums = [c[0] if len(set(c)) == 1 else str(sum(map(int, c))) for c in columns]
+        sums = [c[0] if len({*c}) == 1 and c[0] != "1" else str(sum(map(int, c))) for c in columns]
         text = "".join(word + number for word, number in zip(between, [*sums, ""], strict=True))
         told.append(text + (f" ({len(several)} tests)" if len(several) > 1 else ""))
     more = f"; and {len(told) - LONGEST} more" if len(told) > LONGEST else ""

@@ -101,6 +101,7 @@ def test_what_belongs_to_a_name() -> None:
         (["20/20 equal", "20/20 equal"], "20/20 equal (2 tests)"),
         (["30 points, 0 lost, exit 5", "12 points, 0 lost, exit 5"], "42 points, 0 lost, exit 5 (2 tests)"),
         (["a # b 1", "a # b 2"], "a # b 3 (2 tests)"),
+        (["1 refused, 0 left", "1 refused, 0 left"], "2 refused, 0 left (2 tests)"),
         (["a", "b"], "a; b"),
         (["a", "b", "c", "d", "e"], "a; b; c; and 2 more"),
     ],

@@ -135,20 +135,22 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("name", HOSTILE_TAR)
-def test_a_hostile_tar_is_refused_and_leaves_nothing(sandbox, name):
+def test_a_hostile_tar_is_refused_and_leaves_nothing(sandbox, name, figure):
     members, word = HOSTILE_TAR[name]
     file = tar(sandbox / "a.tar", *members)
     refuse(sandbox, file, LAX, word)
     refuse(sandbox, file, EXPECTED, "")
+    figure("F3 hostile archives", "1 refused, 0 files left")
     assert len(HOSTILE_TAR) == 16
 
 
 @pytest.mark.parametrize("name", HOSTILE_ZIP)
-def test_a_hostile_zip_is_refused_and_leaves_nothing(sandbox, name):
+def test_a_hostile_zip_is_refused_and_leaves_nothing(sandbox, name, figure):
     members, word = HOSTILE_ZIP[name]
     file = zipped(sandbox / "a.zip", *members)
     refuse(sandbox, file, EXPECTED if name in STRICT else LAX, word)
     refuse(sandbox, file, EXPECTED, "")
+    figure("F3 hostile archives", "1 refused, 0 files left")
     assert len(HOSTILE_ZIP) == 8
 
 

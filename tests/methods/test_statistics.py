@@ -189,8 +189,10 @@ def test_entropy_falls_on_a_batch_seen_again() -> None:
 def test_episodes_forget() -> None:
     network, other = tent(trained(), episodic=True, lr=0.1), tent(trained(), lr=0.1)
     alone = network(images_of(6))["out"]
+    moved = [p.detach().clone() for p in network.affine]
     network(images_of(5))
     assert torch.equal(network(images_of(6))["out"], alone)
+    assert same(moved, [p.detach() for p in network.affine])  # Adam forgot, too
     other(images_of(5))
     assert not torch.allclose(other(images_of(6))["out"], alone)
 

@@ -21,14 +21,23 @@ from pathlib import Path
 from mutator import Mutant, mutants, mutated
 
 ROOT = Path(__file__).resolve().parents[2]
-SWEEP = [f"tests/test_sweep_{name}.py" for name in ("scalars", "names", "overrides", "memory", "ids", "grid", "file")]
+
+
+def _fault(*names: str) -> list[str]:
+    return [f"tests/fault/test_store_{name}.py" for name in names]
+
+
+SWEEP = [f"tests/test_sweep_{name}.py" for name in ("scalars", "names", "overrides", "memory", "ids")]
+SWEEP += ["tests/test_combined.py", "tests/test_sweep_grid.py", "tests/test_sweep_file.py"]
 STORE = ["tests/test_store.py", "tests/test_store_command.py"]
-FAULT = [f"tests/fault/test_store_{name}.py" for name in ("bad_files", "links", "schemas", "claims", "calls")]
 REPORT = [f"tests/report/test_report_{name}.py" for name in ("markdown", "export", "tables", "rows", "costs")]
 TESTS: dict[str, list[str]] = {
     "bench/sweep": SWEEP,
-    "bench/spec": ["tests/test_spec.py", "tests/test_sweep_ids.py", *SWEEP[:4], *STORE, REPORT[0]],
-    "bench/store": [*STORE, *FAULT],
+    "bench/spec": ["tests/test_spec.py", *SWEEP[:6], STORE[0], *REPORT[:2]],
+    "bench/store/durable.py": [STORE[0], *_fault("links", "calls", "power")],
+    "bench/store/leases.py": [*_fault("claims"), *STORE],
+    "bench/store/arrays.py": STORE[1:],
+    "bench/store": [*STORE, *_fault("bad_files", "schemas", "links", "clock"), "tests/report/test_report_memory.py"],
     "bench/scores": ["tests/test_scores.py"],
     "bench/report/markdown.py": REPORT,
     "bench/report/wording.py": REPORT,
@@ -38,10 +47,8 @@ TESTS: dict[str, list[str]] = {
 
 def files(root: Path) -> list[str]:
     """The modules to mutate."""
-    found = [
-        p for name in TESTS for p in ([root / name] if name.endswith(".py") else sorted((root / name).glob("*.py")))
-    ]
-    return [path.relative_to(root).as_posix() for path in found]
+    several = [[root / name] if name.endswith(".py") else (root / name).glob("*.py") for name in TESTS]
+    return sorted({path.relative_to(root).as_posix() for found in several for path in found})
 
 
 def noticed_by(file: str) -> list[str]:
@@ -58,7 +65,7 @@ def sample(root: Path, count: int, seed: int) -> list[Mutant]:
 def copied() -> Iterator[Path]:
     """A copy of all that tests read."""
     with tempfile.TemporaryDirectory() as folder:
-        skip = shutil.ignore_patterns("__pycache__", ".*", "performance", "mutants")
+        skip = shutil.ignore_patterns("__pycache__", ".*_cache", "performance", "mutants")
         for name in ("bench", "tests", "sweeps", "results/reference"):
             shutil.copytree(ROOT / name, Path(folder) / name, ignore=skip)
         for name in ("pyproject.toml", "README.md", "constraints.txt"):
@@ -66,17 +73,17 @@ def copied() -> Iterator[Path]:
         yield Path(folder)
 
 
-def outcome(tests: list[str], limit_s: float) -> tuple[str, float]:
-    """(passed, killed or timeout, seconds) of these tests in a fork of this process."""
+def outcome(tests: list[str], limit_s: float, say: bool = False) -> tuple[str, float]:
+    """(passed, killed or timeout, seconds) of these tests in a fork of this process; `say` lets them print."""
     start, pid = time.monotonic(), os.fork()
     if pid == 0:
         os.setsid()
-        quiet = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(quiet, 1)
-        os.dup2(quiet, 2)
+        os.dup2(2 if say else os.open(os.devnull, os.O_WRONLY), 1)
+        os.dup2(1, 2)
         import pytest
 
-        words = ["-x", "-q", "-p", "no:randomly", "-p", "no:cacheprovider", "--no-header", "--tb=no"]
+        words = ["-x", "-q", "-p", "no:randomly", "-p", "no:cacheprovider", "--tb=short"]
+        words += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # hypothesis is loaded already
         os._exit(int(pytest.main([*words, *tests])))
     while time.monotonic() - start < limit_s:
         done, status = os.waitpid(pid, os.WNOHANG)
@@ -114,7 +121,7 @@ def main(count: int, seed: int, part: int, parts: int) -> None:
             tests = noticed_by(one.file)
             name = " ".join(tests)
             if name not in limits:
-                state, took = outcome(tests, 600)
+                state, took = outcome(tests, 600, say=True)
                 if state != "passed":
                     raise SystemExit(f"these tests do not pass without any mutant: {name}")
                 limits[name] = 3 * took + 20
