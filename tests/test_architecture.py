@@ -16,7 +16,7 @@ PACKAGE = ROOT / "bench"
 LAYERS = {
     0: "spec names faults",
     1: "sweep store scores machine cost evaluate cache fetch "
-    "models datasets samplers augment losses schedulers optimizers",
+    "models datasets samplers augment losses schedulers optimizers groups",
     2: "methods plan report audit selection train batches journal checkpoint executors",
     3: "run doctor",
     4: "cli",
@@ -40,7 +40,7 @@ SINGLE_HOME |= {
 }
 NO_TORCH = {"spec", "names", "sweep", "plan", "store", "scores", "report", "cli", "datasets", "journal", "__main__"}
 NO_TORCH |= {"fetch", "samplers", "audit"}
-COMPONENTS = {"models", "datasets", "samplers", "augment", "losses", "schedulers", "optimizers"}
+COMPONENTS = {"models", "datasets", "samplers", "augment", "losses", "schedulers", "optimizers", "groups"}
 FORBIDDEN_NAMES = {"utils", "helpers", "common", "misc", "manager"}
 DANGEROUS = (
     "import pickle",

@@ -49,7 +49,7 @@ def list_components(
     return ExitCode.OK
 
 
-PLURAL = {"augment": "augment", "loss": "losses", "scoring": "scoring"}
+PLURAL = {"augment": "augment", "groups": "groups", "loss": "losses", "scoring": "scoring"}
 
 
 def some(words: Sequence[str], most: int = 6) -> str:

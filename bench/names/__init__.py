@@ -37,6 +37,7 @@ TABLES = {
     "augment": "bench.augment:AUGMENT",
     "dataset": "bench.datasets:DATASETS",
     "executor": "bench.executors:EXECUTORS",
+    "groups": "bench.groups:GROUPS",
     "loss": "bench.losses:LOSSES",
     "method": "bench.methods:METHODS",
     "model": "bench.models:MODELS",
@@ -208,7 +209,7 @@ def dataset_of(home: Component, domain: Domain) -> Component:
 
 # ------------------------------------------------------------------ whole configurations
 
-_COMPONENTS = ("model", "dataset", "method", "loss", "optimizer", "scheduler", "sampler", "scoring")
+_COMPONENTS = ("model", "dataset", "method", "loss", "optimizer", "groups", "scheduler", "sampler", "scoring")
 
 
 def resolve_config(config: RunConfig) -> RunConfig:

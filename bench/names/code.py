@@ -32,7 +32,11 @@ NOT_DECIDING = ("spec", "names", "store", "machine", "faults")
 """Units of this package that carry numbers and make none."""
 
 
-KINDS = ("model", "method", "loss", "optimizer", "scheduler", "sampler", "scoring", "augment")
+KINDS = ("model", "method", "loss", "optimizer", "groups", "scheduler", "sampler", "scoring", "augment")
+
+
+PLAIN = ("groups", Component(name="uniform"))
+"""All parameters in one group: no code decides anything."""
 
 
 def code_digests(config: RunConfig) -> dict[str, str]:
@@ -49,7 +53,7 @@ def code_digests(config: RunConfig) -> dict[str, str]:
     for kind in KINDS:
         chosen = getattr(config, kind)
         components = (chosen,) if isinstance(chosen, Component) else chosen
-        if components:
+        if components and (kind, chosen) != PLAIN:
             parts[kind] = part_digest(kind, frozenset(name for one in components for name in _names(one)))
     return dict(sorted(parts.items()))
 

@@ -17,9 +17,9 @@ COLUMNS = frozenset(
 LENGTH = frozenset(["steps", "epochs"])
 """Fields whose column tells what was done: it is empty in a row that has not run."""
 
-COMPONENTS = ("model", "method", "loss", "optimizer", "scheduler", "sampler", "scoring")
+COMPONENTS = ("model", "method", "loss", "optimizer", "groups", "scheduler", "sampler", "scoring")
 
-USUAL = ("sampler", "scoring")
+USUAL = ("groups", "sampler", "scoring")
 """Fields that go without saying while they are at their defaults."""
 
 

@@ -36,7 +36,7 @@ def loads(configs: Iterable[RunConfig]) -> list[str]:
     their source then: records tell of it, however long after."""
     found = dict.fromkeys(LOADS)
     for config in configs:
-        for kind in ("dataset", "model", "loss", "method", "optimizer", "scheduler", "sampler", "scoring"):
+        for kind in ("dataset", "model", "loss", "method", "optimizer", "groups", "scheduler", "sampler", "scoring"):
             found[names.entry(kind, getattr(config, kind).name).build.partition(":")[0]] = None
         found |= dict.fromkeys(names.entry("augment", c.name).build.partition(":")[0] for c in config.augment)
     return [*found, "bench.names.code:keep"]

@@ -44,7 +44,15 @@ def check(configs: Sequence[RunConfig], place: Place, cost_size: Size | None = N
                     _open(config, domain, split, place)
                 if split == "test" and first_time("canaries", config.dataset, domain):
                     sing(open_dataset(config, domain, split, place.data_root))
-        stepping = (config.model, config.loss, config.method, config.optimizer, config.scheduler, config.augment)
+        stepping = (
+            config.model,
+            config.loss,
+            config.method,
+            config.optimizer,
+            config.groups,
+            config.scheduler,
+            config.augment,
+        )
         if first_time(*stepping, config.choose):
             _rehearse(config)
         if first_time("watching", config.sampler, config.scoring):

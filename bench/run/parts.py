@@ -36,7 +36,7 @@ def build_parts(config: RunConfig, device: torch.device) -> Parts:
     model: SegModel = names.build("model", config.model, classes).to(device)
     model.autocast_dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(config.precision)
     method: Method = names.build("method", config.method, names.build("loss", config.loss), classes)
-    optimizer = names.build("optimizer", config.optimizer, [{"params": list(model.parameters())}])
+    optimizer = names.build("optimizer", config.optimizer, names.build("groups", config.groups, model))
     return Parts(
         model=model,
         method=method,

@@ -41,6 +41,7 @@ class RunConfig(Frozen):
     method: Component = Component(name="source_only")
     loss: Component = Component(name="cross_entropy")
     optimizer: Component = Component(name="sgd")
+    groups: Component = Component(name="uniform")
     scheduler: Component = Component(name="poly")
     augment: tuple[Component, ...] = ()
     sampler: Component = Component(name="uniform")
@@ -52,9 +53,20 @@ class RunConfig(Frozen):
     steps: int | None = Field(default=None, ge=1)
     epochs: int | None = Field(default=None, ge=1)
     schedule_steps: int | None = Field(default=None, ge=1)
+    schedule_by: Literal["step", "epoch"] = "step"
+    warmup_steps: int = Field(default=0, ge=0)
+    warmup_from: float = Field(default=0.0, ge=0, le=1)
+    accumulate: int = Field(default=1, ge=1)
+    ema: float | None = Field(default=None, gt=0, lt=1)
     evaluate_every: int = Field(default=0, ge=0)
     choose: Choice = "last"
-    precision: Literal["fp32", "tf32", "bf16", "fp16"] = "fp32"
+    patience: int | None = Field(default=None, ge=1)
+    min_gain: float = Field(default=0.0, ge=0)
+    init: str | None = None
+    precision: Literal["fp32", "tf32", "bf16", "fp16", "auto"] = "fp32"
+    channels_last: bool | Literal["auto"] = False
+    compile: bool = False
+    deterministic: bool = False
     seed: int = Field(default=0, ge=0, lt=2**32)
 
     @model_validator(mode="after")
