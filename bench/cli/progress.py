@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from bench.cli.console import harmless, is_live, make_console, say
-from bench.spec import Domain, Failure, PlannedRun, RunRecord, printable
+from bench.spec import Domain, Evaluation, Failure, PlannedRun, RunRecord, printable
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
@@ -71,7 +71,8 @@ class Lines:
             if run.run_id != self.current:
                 self.current, self.steps = run.run_id, 0
                 self.begin(run, head)
-            self.told(event, head)
+            if not isinstance(event, Evaluation):
+                self.told(event, head)
 
     def begin(self, run: PlannedRun, head: str) -> None:
         self.say(f"{head} ({run.run_id})")

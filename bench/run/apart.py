@@ -18,7 +18,7 @@ from bench import machine, names
 from bench.run.events import Phase, Reached, Taken
 from bench.run.place import Place
 from bench.run.standing import note, outcome, standing
-from bench.spec import BenchError, ExitCode, Failure, PlannedRun, RunConfig, RunRecord
+from bench.spec import BenchError, Evaluation, ExitCode, Failure, PlannedRun, RunConfig, RunRecord
 from bench.store import Store
 
 if TYPE_CHECKING:
@@ -75,7 +75,10 @@ class Home:
             case "phase":
                 return Phase(**told)
             case "reached":
-                return Reached(told["step"], {name: tuple(values) for name, values in told["losses"].items()})
+                losses = {name: tuple(values) for name, values in told["losses"].items()}
+                return Reached(told["step"], losses, tuple(told["lr"]))
+            case "evaluation":
+                return Evaluation.model_validate(told)
             case "taken":
                 return Taken(**told)
             case "run":

@@ -13,7 +13,7 @@ from typing import Any
 
 from bench.run.apart import place_of
 from bench.run.events import Event, Phase, Taken
-from bench.spec import BenchError, Failure, PlannedRun, RunRecord
+from bench.spec import BenchError, Evaluation, Failure, PlannedRun, RunRecord
 
 BEAT_S = 1.0
 """Signs of life come at most this often."""
@@ -74,4 +74,6 @@ def _plain(event: Event) -> dict[str, Any]:
         return {"kind": "phase", "what": event.what, "steps": event.steps}
     if isinstance(event, Taken):
         return {"kind": "taken", "done": event.done}
-    return {"kind": "reached", "step": event.step, "losses": event.losses}
+    if isinstance(event, Evaluation):
+        return {"kind": "evaluation", **event.model_dump(mode="json")}
+    return {"kind": "reached", "step": event.step, "losses": event.losses, "lr": event.lr}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from bench.spec import Failure, RunRecord
+from bench.spec import Evaluation, Failure, RunRecord
 
 if TYPE_CHECKING:
-    from bench.train import Progress
+    from bench.journal import Journal
 
 
 class Interrupted(Exception):
@@ -37,13 +38,30 @@ class Taken:
 
 @dataclass(frozen=True)
 class Reached:
-    """A report of the loop, as it comes from another process: the fields that a display needs."""
+    """What the loop did up to update `step`: each loss and the learning rate, a value per update since the last report.
+
+    None where a method had no such loss at a step.
+    """
 
     step: int
     losses: dict[str, tuple[float | None, ...]]
+    lr: tuple[float, ...]
 
 
-Event: TypeAlias = "Phase | Progress | Reached | Taken | RunRecord | Failure"
+Event: TypeAlias = "Phase | Reached | Evaluation | Taken | RunRecord | Failure"
+
+
+def told_again(journal: Journal) -> Iterator[Event]:
+    """All that a resumed run told before, so that who listens to this try alone misses nothing."""
+    done, total = 0, len(journal.lr)
+    for evaluation in (*journal.evaluations, None):
+        end = evaluation.step if evaluation else total
+        if end > done:
+            losses = {name: tuple(values[done:end]) for name, values in journal.losses.items()}
+            yield Reached(end, losses, tuple(journal.lr[done:end]))
+        if evaluation:
+            yield evaluation
+        done = end
 
 
 def utc_now() -> str:

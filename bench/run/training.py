@@ -20,7 +20,7 @@ from bench.names.code import code_digests
 from bench.report.curves import curves
 from bench.report.pictures import panels
 from bench.run.data import read
-from bench.run.events import Diverged, Event, Interrupted, Phase, utc_now
+from bench.run.events import Diverged, Event, Interrupted, Phase, Reached, told_again, utc_now
 from bench.run.learning import Lesson, attach, batches, lesson
 from bench.run.macs import training_macs
 from bench.run.memory import peak_memory, reset_peak_memory
@@ -30,7 +30,7 @@ from bench.run.selecting import Sample, merit
 from bench.run.states import States, weights_digest
 from bench.spec import Counts, Domain, Evaluation, PlannedRun, RunRecord
 from bench.store import Lease
-from bench.train import Progress, train
+from bench.train import train
 
 SCORING_BATCH = 8
 """Images per forward pass when scoring; a constant, so that scores do not move with the training batch."""
@@ -76,6 +76,7 @@ class Run:
         )
         start = self.states.resume()
         yield Phase(f"going on after step {start}" if start else "training", self.steps)
+        yield from told_again(self.journal)
         yield from self.train(read, along, start)
         yield Phase("scoring", self.steps)
         chosen = self.states.choose(self.steps)
@@ -99,7 +100,7 @@ class Run:
 
     # -------------------------------------------------------------- training
 
-    def train(self, read: Lesson, along: dict[str, Split], start: int) -> Iterator[Progress]:
+    def train(self, read: Lesson, along: dict[str, Split], start: int) -> Iterator[Event]:
         """Run the loop from step `start` on; score, save and stop between its reports."""
         config, parts = self.config, self.parts
         schedule_steps = config.schedule_steps or self.steps
@@ -116,7 +117,7 @@ class Run:
             return step % look == 0 or (every > 0 and step % every == 0) or self.place.stop()
 
         if start and self.owes(along, start):
-            self.evaluate_along(along, start)
+            yield self.evaluate_along(along, start)
         loop = train(
             parts.model,
             parts.method,
@@ -136,13 +137,14 @@ class Run:
             self.journal.seconds["data"] += stream.seconds - waited
             self.journal.seconds["train"] -= stream.seconds - waited
             waited = stream.seconds
-            bad = self.journal.note(progress, [parts.lr * lr_factor(s) for s in range(done, progress.step)])
+            rates = [parts.lr * lr_factor(s) for s in range(done, progress.step)]
+            bad = self.journal.note(progress, rates)
             done = progress.step
             if bad is not None:
                 raise Diverged(f"loss is not finite at step {bad}; no update was made from there on")
+            yield Reached(done, progress.losses, tuple(rates))  # before it is scored, where a wish to stop ends it
             if self.owes(along, done):
-                self.evaluate_along(along, done)
-            yield progress
+                yield self.evaluate_along(along, done)
             if self.place.stop():
                 self.interrupt(done)
             if time.monotonic() - saved > self.place.checkpoint_s and done < self.steps:
@@ -159,7 +161,7 @@ class Run:
         due = step % self.config.evaluate_every == 0 or step == self.steps if along else False
         return due and not any(evaluation.step == step for evaluation in self.journal.evaluations)
 
-    def evaluate_along(self, along: dict[str, Split], step: int) -> None:
+    def evaluate_along(self, along: dict[str, Split], step: int) -> Evaluation:
         """Score the splits that are for looking, keep the scores, and keep the weights if they are the best so far."""
         with self.journal.timed("evaluate"):
             network = self.adapted()
@@ -174,6 +176,7 @@ class Run:
         self.journal.evaluations.append(evaluation)
         if self.config.choose != "last" and self.journal.better(merit(self.config, counts, found), step):
             self.states.keep_best(step)
+        return evaluation
 
     def beat(self, done: int) -> None:
         """A sign of life between updates, `done` of which are made; the run ends here when it is to stop."""
