@@ -3,11 +3,11 @@
 Every figure is CPU time, or wall time where said, of one thread; contestants take turns, so that a busy moment meets
 all of them.
 
-Seen on 2026-11-20 on two shared cores (load 0.6 to 2.4), torch 2.15, times the best of torchvision's first and second
-transforms and Albumentations 2.0.8: 1024 px PNG bytes 208 to 272, numbers 48 to 62; 480x360 numbers 18 to 24 from PNG,
-8 to 9 from JPEG, which decodes in a third to a half of the time (goal 25: missed); a loader with two workers, wall
-time: bytes 120 to 249, numbers 31 to 62; building 1.06 to 1.27 epochs of decoding, two threads 1.74 to 1.81 x faster
-where plain decoding is 1.76 to 1.79; opening 701 pairs 6 to 12 ms; private memory 73 MB.
+Seen on 2026-11-20 on two shared cores (load 0.6 to 1.1), torch 2.15, times the best of torchvision's first and second
+transforms and Albumentations 2.0.8: 1024 px PNG bytes 263, numbers 57; 480x360 numbers 22 from PNG, 9 from JPEG, which
+decodes in a third to a half of the time (goal 25: missed); a loader with two workers, wall time: bytes 158, numbers 35;
+building 1.17 epochs of decoding, two threads 1.73 x faster where plain decoding is 1.69 x; opening 701 pairs 5.1 ms;
+private memory 72 MB.
 
 What bounds them: of 230 us that numbers take of a 320 px crop, 77 go into cast, subtraction and division, 24 into wide
 labels; 25 times Albumentations' 457 JPEG images a second leaves 88.  A build adds sha256 1.2, writing 1.3, planes 0.8
