@@ -17,7 +17,7 @@ LAYERS = {
     0: "spec names faults",
     1: "sweep store scores machine cost evaluate cache fetch "
     "models datasets samplers augment losses schedulers optimizers groups",
-    2: "methods plan report audit selection train batches journal checkpoint executors",
+    2: "methods plan report audit selection train batches journal checkpoint executors trackers",
     3: "run doctor",
     4: "cli",
 }
@@ -37,6 +37,7 @@ SINGLE_HOME |= {
     "onnxruntime": {"cost"},
     "pynvml": {"machine"},
     "torchvision": {"models"},
+    "wandb": {"trackers"},
 }
 NO_TORCH = {"spec", "names", "sweep", "plan", "store", "scores", "report", "cli", "datasets", "journal", "__main__"}
 NO_TORCH |= {"fetch", "samplers", "audit"}

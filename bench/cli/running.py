@@ -21,7 +21,8 @@ from bench.run.apart import WORK, loads
 from bench.run.events import Taken
 from bench.run.place import Keep, Place, pick_device
 from bench.run.standing import Standing, outcome, standing, standings
-from bench.spec import Failure, PlannedRun, RunRecord, Sweep
+from bench.run.tracking import Tracking
+from bench.spec import Component, Failure, PlannedRun, RunRecord, Sweep
 from bench.store import Store, is_claimed
 
 __all__ = ["How", "Wish", "alone", "run_planned"]
@@ -46,6 +47,7 @@ class How:
     checkpoint_s: float
     exit_first: bool
     as_json: bool
+    trackers: Sequence[Component] = ()
 
 
 def run_planned(sweep: Sweep, store: Store, how: How, *, whole: Sweep | None, check: Check | None) -> int:
@@ -61,6 +63,7 @@ def run_planned(sweep: Sweep, store: Store, how: How, *, whole: Sweep | None, ch
         found = Outcome(runs)
         for problem in planned.unreadable.values():
             say(f"bench: error: {problem}", sys.stderr)
+        tracking = Tracking(how.trackers if runs else (), store, sweep.name)
         nursery = None
         if runs and how.executor == "process":
             nursery = opened.enter_context(Nursery(WORK, *loads(run.config for run in runs)))
@@ -80,14 +83,15 @@ def run_planned(sweep: Sweep, store: Store, how: How, *, whole: Sweep | None, ch
                 stop=wish,
                 seen={run.run_id: seen[run.run_id] for run in runs},
             )
-            _train(found, place, how, nursery)
+            with tracking:  # all is told before anything is timed
+                _train(found, place, how, nursery, tracking)
             if not wish() and costs and opened.enter_context(undisturbed(store)):
                 found.measured = list(measure_all(sweep, costs, place))
         found.took_s = time.monotonic() - before
         return tell(sweep, planned, found, wish.code, how.as_json, store)
 
 
-def _train(found: Outcome, place: Place, how: How, nursery: Nursery | None) -> None:
+def _train(found: Outcome, place: Place, how: How, nursery: Nursery | None, tracking: Tracking) -> None:
     """Run all that nobody else has; then see what came of the rest, and run what was left undone there."""
     left = list(found.started)
     while left and not place.stop():
@@ -97,6 +101,7 @@ def _train(found: Outcome, place: Place, how: How, nursery: Nursery | None) -> N
                 if isinstance(event, Taken):
                     taken.append(run)
                 shown.event(run, event)
+                tracking.event(run, event)
                 if isinstance(event, (RunRecord, Failure)):
                     found.ended[run.run_id] = event
             undone = {} if _broken_off(found, how) else dict(_undone(taken, found, place, shown))

@@ -16,7 +16,7 @@ from bench.spec import BenchError, ExitCode
 
 if TYPE_CHECKING:
     from bench.plan import Plan
-    from bench.spec import PlannedRun, Sweep
+    from bench.spec import Component, PlannedRun, Sweep
     from bench.store import Store
 
 Select = Annotated[
@@ -65,6 +65,12 @@ Executor = Annotated[
 ]
 
 
+Trackers = Annotated[
+    list[str] | None,
+    typer.Option("--tracker", metavar="NAME", help="Tell it of each run: tensorboard, wandb; repeatable; or none."),
+]
+
+
 def sweep(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The sweep file (YAML).")],
     select: Select = None,
@@ -93,6 +99,7 @@ def sweep(
     checkpoint_every: Annotated[
         float, typer.Option(metavar="S", min=0, help="Save the state of a run every so many seconds.")
     ] = 120.0,
+    tracker: Trackers = None,
 ) -> int:
     """Train, score and measure everything a sweep file asks for; finished runs are reused."""
     from bench.plan import plan
@@ -100,6 +107,7 @@ def sweep(
     from bench.sweep import load_sweep
 
     wanted = load_sweep(file, overrides=override or [], select=select)
+    trackers = _trackers(tracker or [], wanted)
     store = Store(results)
     if probe and not dry_run:
         raise BenchError("a probe is made before a sweep", remedy="add --dry-run", key="--probe")
@@ -131,9 +139,26 @@ def sweep(
         checkpoint_s=checkpoint_every,
         exit_first=exit_first,
         as_json=as_json,
+        trackers=trackers,
     )
     whole = None if override else load_sweep(file) if select else wanted
     return run_planned(wanted, store, how, whole=whole, check=None if no_check else _check)
+
+
+def _trackers(asked: Sequence[str], sweep: Sweep) -> list[Component]:
+    """Those of the file, then those of the command; none of either for `none`.  Raises BenchError for unknown ones."""
+    from bench import names
+    from bench.spec import Component
+
+    found = {} if "none" in asked else {one.name: one for one in sweep.trackers}
+    for name in asked:
+        if name != "none":
+            try:
+                found.setdefault(name, names.resolve("tracker", Component(name=name)))
+            except BenchError as error:
+                error.key = "--tracker"
+                raise
+    return list(found.values())
 
 
 def _check(sweep: Sweep, runs: Sequence[PlannedRun], device: str, store: Store, data_root: Path | None) -> None:

@@ -1,7 +1,7 @@
 """A sweep file (YAML) -> a Sweep: named, ordered runs, each complete and with its id; or what is wrong, by line.
 
     read       document   bytes -> tree with lines and columns, within limits   (scalars: YAML 1.2 core forms)
-    shape      sections   name, base, grid, zip, include, exclude, seeds, cost  (overrides: --set)
+    shape      sections   name, base, grid, zip, include, exclude, ...  (overrides: --set)
     expand     cells      what each run sets and where that is written          (exclusion: exclude)
     check      check      a cell -> a resolved RunConfig, or its faults         (wording: in the file's own terms)
     name       readable   pidnet_s-urban-ohem-poly-source_only-s0               (selection: -k)

@@ -71,7 +71,8 @@ def _expand(path: Path, overrides: Sequence[str]) -> tuple[Sweep | None, list[Be
     configs = list(good.values())
     triples = zip(readable(configs, list(good)), good, configs, strict=True)
     runs = tuple(PlannedRun(name=name, run_id=run_id, config=config) for name, run_id, config in triples)
-    return Sweep(name=sections.name, about=sections.about, runs=runs, cost=sections.cost), []
+    found = Sweep(name=sections.name, about=sections.about, runs=runs, cost=sections.cost, trackers=sections.trackers)
+    return found, []
 
 
 MAX_TOLD = 1_000

@@ -10,12 +10,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bench.names import near
+from bench.names import near, resolve
 from bench.spec import JSON, BenchError, Component, CostRequest, RunConfig, printable
 from bench.sweep.document import Document, Where
 from bench.sweep.wording import spoken, square, wording
 
-KEYS = ("name", "about", "base", "grid", "zip", "include", "exclude", "seeds", "controls", "cost")
+KEYS = ("name", "about", "base", "grid", "zip", "include", "exclude", "seeds", "controls", "cost", "trackers")
 FIELDS = tuple(key for key in RunConfig.model_fields if key != "seed")
 COMPONENTS = tuple(key for key in FIELDS if RunConfig.model_fields[key].annotation is Component)
 SLUG = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
@@ -61,6 +61,7 @@ class Sections:
     extra: tuple[Axis, ...] = ()
     product: bool = True
     controls: bool = False
+    trackers: tuple[Component, ...] = ()
 
 
 def key_fault(key: str) -> tuple[str, str] | None:
@@ -125,7 +126,8 @@ class Reader:
         )
         seeds = self.seeds(top["seeds"]) if "seeds" in top else found.seeds
         controls, cost = self.controls(top.get("controls", "none")), self.cost(top.get("cost", True))
-        return replace(found, seeds=seeds, controls=controls, cost=cost)
+        trackers = tuple(self.trackers(top.get("trackers", [])))
+        return replace(found, seeds=seeds, controls=controls, cost=cost, trackers=trackers)
 
     def fault(self, where: Where, problem: str, remedy: str = "") -> None:
         error = self.document.error(where, problem, remedy)
@@ -227,6 +229,26 @@ class Reader:
         if value not in ("auto", "none"):
             self.fault(("controls",), f"{spoken(value)} adds nothing", "write `controls: auto`, or leave it out")
         return bool(value == "auto")
+
+    def trackers(self, listed: JSON) -> Iterable[Component]:
+        """What watches the runs, with its options."""
+        if not isinstance(listed, list):
+            self.fault(("trackers",), f"{spoken(listed)} is not a list", "write `trackers: [tensorboard]`")
+            return
+        for i, value in enumerate(listed):
+            plain = {"name": value} if isinstance(value, str) else value
+            if not isinstance(plain, dict) or not isinstance(plain.get("name"), str):
+                self.fault(("trackers", i), f"{spoken(value)} is no tracker", "write its name, or `{name: wandb, ...}`")
+                continue
+            if plain["name"] in [one.get("name") if isinstance(one, dict) else one for one in listed[:i]]:
+                self.fault(("trackers", i), f"'{plain['name']}' a second time", "keep one")
+                continue
+            try:
+                options = {key: option for key, option in plain.items() if key != "name"}
+                yield resolve("tracker", Component(name=plain["name"], options=options))
+            except BenchError as error:
+                key = (error.key,) if error.key in plain else ()
+                self.fault(("trackers", i, *key), error.problem, error.remedy)
 
     def cost(self, value: JSON, where: Where = ("cost",)) -> CostRequest | None:
         """What to measure of each model, or None for `cost: false`."""
