@@ -6,6 +6,7 @@ _HERE = "sweep_stand_ins.components"
 
 AUGMENT = {name: f"{_HERE}:{name}" for name in ("flip", "jitter")}
 DATASETS = {name: f"sweep_stand_ins.{name}:{name}" for name in ("aerial", "land", "street")}
+GROUPS = {"uniform": f"{_HERE}:uniform"}
 LOSSES = {name: f"{_HERE}:{name}" for name in ("cross_entropy", "ohem")}
 METHODS = {
     "dann": f"{_HERE}:dann",
