@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, cast
 
 import torch
@@ -57,23 +58,40 @@ class UpBlock(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Five up-blocks from layer4's map back to the images' size."""
+    """An up-block per halving, from the deepest map back to the images' size.
 
-    def __init__(self, channels: list[int]) -> None:
+    `channels` are those of the encoder's maps at strides 2, 4, 8, ..., 0 where it has none at that stride.
+    """
+
+    def __init__(self, channels: Sequence[int], widths: Sequence[int] = WIDTHS) -> None:
         super().__init__()
         deep, *skips = reversed(channels)
         blocks = []
-        for skip, width in zip((*skips, 0), WIDTHS, strict=True):
+        for skip, width in zip((*skips, 0), widths, strict=True):
             blocks.append(UpBlock(deep + skip, width))
             deep = width
         self.blocks = nn.ModuleList(blocks)
         start_convolutions(self, he_uniform)
 
-    def forward(self, images: Tensor, maps: list[Tensor]) -> Tensor:
+    def forward(self, images: Tensor, maps: Sequence[Tensor | None]) -> Tensor:
         x, *skips = reversed(maps)
-        for block, skip in zip(self.blocks, (*skips, None), strict=True):
-            x = block(x, (images if skip is None else skip).shape[-2:], skip)
-        return x
+        for left, block, skip in zip(reversed(range(len(maps))), self.blocks, (*skips, None), strict=True):
+            x = block(x, halved(images, left) if skip is None else skip.shape[-2:], skip)
+        return cast(Tensor, x)
+
+
+def halved(images: Tensor, times: int) -> torch.Size:
+    """The size of `images` after so many halvings, rounded up."""
+    return torch.Size(-(-side // 2**times) for side in images.shape[-2:])
+
+
+def segmentation_head(channels: int, num_classes: int) -> nn.Sequential:
+    """A 3x3 convolution from the decoder's last map to logits."""
+    head = nn.Conv2d(channels, num_classes, 3, padding=1)
+    if not head.weight.is_meta:
+        nn.init.xavier_uniform_(head.weight)
+        nn.init.zeros_(cast(Tensor, head.bias))
+    return nn.Sequential(head)
 
 
 class UNet(SegModel):
@@ -89,10 +107,7 @@ class UNet(SegModel):
         super().__init__()
         self.encoder = ResNet(depth)
         self.decoder = Decoder(self.encoder.channels)
-        head = nn.Conv2d(WIDTHS[-1], num_classes, 3, padding=1)
-        nn.init.xavier_uniform_(head.weight)
-        nn.init.zeros_(cast(Tensor, head.bias))
-        self.segmentation_head = nn.Sequential(head)
+        self.segmentation_head = segmentation_head(WIDTHS[-1], num_classes)
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         return {"out": self.segmentation_head(self.decoder(images, self.encoder(images)))}

@@ -19,8 +19,11 @@ from bench.spec import BenchError, ExitCode
 log = logging.getLogger(__name__)
 
 IMAGENET = {
+    "convnext_tiny": "ConvNeXt_Tiny_Weights.IMAGENET1K_V1",
+    "mobilenet_v3_large": "MobileNet_V3_Large_Weights.IMAGENET1K_V1",
     "resnet18": "ResNet18_Weights.IMAGENET1K_V1",
     "resnet34": "ResNet34_Weights.IMAGENET1K_V1",
+    "resnet50": "ResNet50_Weights.IMAGENET1K_V1",
     "resnet101": "ResNet101_Weights.IMAGENET1K_V1",
 }
 """V1: the recipe that the literature's figures rest on; ResNet-101 alone also has a V2 of a longer recipe."""

@@ -10,42 +10,25 @@ import ast
 import difflib
 import functools
 import importlib
-import importlib.metadata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from bench.names import source
+from bench.names import offers, source
 from bench.names.combined import COMBINED, PARTS, each_part
+from bench.names.configurations import check_together as check_together
+from bench.names.configurations import resolve_config as resolve_config
+from bench.names.configurations import sees_of_target as sees_of_target
+from bench.names.families import Family
 from bench.names.identities import id_of as id_of
 from bench.names.identities import id_reader as id_reader
 from bench.names.identities import identity as identity
-from bench.names.rules import check_target
-from bench.spec import (
-    BenchError,
-    Component,
-    DatasetInfo,
-    Domain,
-    MethodSpec,
-    ModelSpec,
-    RunConfig,
-)
-
-TABLES = {
-    "augment": "bench.augment:AUGMENT",
-    "dataset": "bench.datasets:DATASETS",
-    "executor": "bench.executors:EXECUTORS",
-    "groups": "bench.groups:GROUPS",
-    "loss": "bench.losses:LOSSES",
-    "method": "bench.methods:METHODS",
-    "model": "bench.models:MODELS",
-    "optimizer": "bench.optimizers:OPTIMIZERS",
-    "sampler": "bench.samplers:SAMPLERS",
-    "scheduler": "bench.schedulers:SCHEDULERS",
-    "scoring": "bench.evaluate:SCORINGS",
-}
+from bench.names.offers import Offer
+from bench.names.tables import FAMILIES as FAMILIES
+from bench.names.tables import TABLES as TABLES
+from bench.spec import BenchError, Component, DatasetInfo, Domain, ExitCode, MethodSpec, ModelSpec
 
 
 @dataclass(frozen=True)
@@ -61,7 +44,9 @@ class Option:
 class Entry:
     """A row of a table: where the builder is, what people call it, what it says of itself.
 
-    `target`, `networks` and `passes` are a method's, as in `bench.spec.MethodSpec`; '' where the table does not say.
+    `origin` is `bench`, or the package or plug-in file that offers it; of a name with a prefix it is the library, and
+    `variant` what follows the prefix.  `target`, `networks` and `passes` are a method's, as in
+    `bench.spec.MethodSpec`; '' where the table does not say.
     """
 
     kind: str
@@ -74,6 +59,7 @@ class Entry:
     target: str = ""
     networks: str = ""
     passes: str = ""
+    variant: str = ""
 
 
 def near(word: str, words: Iterable[str]) -> str:
@@ -92,31 +78,66 @@ def load(path: str) -> Any:
 
 
 @functools.cache
-def plugins(kind: str) -> dict[str, tuple[str, str]]:
-    """What installed packages offer through the entry-point group `bench.<kind>s`: name -> (path, package)."""
-    group = TABLES[kind].partition(":")[0]
-    found = importlib.metadata.entry_points(group=group)
-    return {e.name: (e.value, e.dist.name if e.dist else "") for e in found}
+def plugins(kind: str) -> dict[str, list[Offer]]:
+    """What installed packages and plug-in files offer: name -> every offer of it."""
+    return offers.offered(TABLES[kind])
+
+
+def families(kind: str) -> Mapping[str, Family]:
+    """The prefixes of a kind; none for most."""
+    found: Mapping[str, Family] = load(FAMILIES[kind]) if kind in FAMILIES else {}
+    return found
 
 
 def names(kind: str) -> list[str]:
-    """All names of a kind, the package's own and those of plug-ins."""
+    """All names of a kind, the package's own and those of plug-ins; those with a prefix are `families`."""
     return sorted({**load(TABLES[kind]), **plugins(kind)})
+
+
+def forget() -> None:
+    """Read anew what others offer: BENCH_PLUGINS or what is installed has changed."""
+    for kept in (plugins, entry, options, _adapter, source.file_of, source.module_tree):
+        kept.cache_clear()
 
 
 @functools.cache
 def entry(kind: str, name: str) -> Entry:
-    """The row of `name`; raises BenchError with the near names."""
-    table: Mapping[str, str | ModelSpec | MethodSpec] = load(TABLES[kind])
-    origin, row = "bench", table.get(name)
-    if row is None and name in plugins(kind):
-        row, origin = plugins(kind)[name]
-    if row is None:
-        raise BenchError(f"unknown {kind} '{name}'", remedy=near(name, names(kind)), key=kind)
+    """The row of `name`; raises BenchError with the near names, and for a name that two offer."""
+    own: Mapping[str, str | ModelSpec | MethodSpec] = load(TABLES[kind])
+    others = plugins(kind).get(name, [])
+    origins = [*(["bench"] if name in own else []), *(offer.origin for offer in others)]
+    if len(origins) > 1:
+        problem = f"{kind} '{name}' is offered by {' and by '.join(origins)}"
+        raise BenchError(problem, remedy="give one of them another name", key=kind)
+    prefix, colon, variant = name.partition(":")
+    if colon and not origins and prefix in families(kind):
+        return _of_family(kind, name, families(kind)[prefix], variant)
+    if not origins:
+        raise BenchError(f"unknown {kind} '{name}'", remedy=_nearest(kind, name), key=kind)
+    row = own[name] if name in own else others[0].build
     spec = ModelSpec(row, name, "") if isinstance(row, str) else row
-    about = (ast.get_docstring(source.function(spec.build)) or "").partition("\n")[0]
     more = spec[3:] if isinstance(spec, MethodSpec) else ()
-    return Entry(kind, name, spec.build, spec.label, about, spec.paper, origin, *more)
+    return Entry(kind, name, spec.build, spec.label, _about(spec.build), spec.paper, origins[0], *more)
+
+
+def _of_family(kind: str, name: str, family: Family, variant: str) -> Entry:
+    problem, word = family.fault(kind, name)
+    if problem:
+        remedy = near(word, family.known) if word else f"write it like {family.example}"
+        raise BenchError(problem, remedy=remedy, key=kind)
+    about = _about(family.build)
+    return Entry(kind, name, family.build, name, about, family.paper, family.package, variant=variant)
+
+
+def _nearest(kind: str, name: str) -> str:
+    """The near names; for a file that could not be read, that."""
+    broken = [f"{file.path.name} ({file.fault})" for file in offers.plugin_files() if file.fault]
+    beside = [] if ":" not in name else [family.example for family in families(kind).values()]
+    return near(name, [*names(kind), *beside]) + (f"; left out: {', '.join(broken)}" if broken else "")
+
+
+def _about(build: str) -> str:
+    return (ast.get_docstring(source.function(build)) or "").partition("\n")[0]
 
 
 @functools.cache
@@ -174,9 +195,27 @@ def jsonable(value: Any) -> Any:
 
 
 def build(kind: str, component: Component, *args: Any) -> Any:
-    """The component itself: its builder called with `args` (what the harness supplies) and its options."""
+    """The component itself: its builder called with `args` (what the harness supplies) and its options.
+
+    Raises BenchError where the library of a name with a prefix is not installed, or a plug-in cannot be imported.
+    """
     full = resolve(kind, component)
-    return load(entry(kind, full.name).build)(*args, **full.options)
+    row = entry(kind, full.name)
+    return builder(row)(*((row.variant,) if row.variant else ()), *args, **full.options)
+
+
+def builder(row: Entry) -> Any:
+    """The function of a row, imported."""
+    if row.variant:
+        families(row.kind)[row.name.partition(":")[0]].require(row.name)
+    try:
+        return load(row.build)
+    except Exception as fault:
+        if row.origin == "bench" or row.variant:
+            raise
+        at = f"{type(fault).__name__}: {fault}"
+        problem = f"{row.kind} '{row.name}' of {row.origin} cannot be imported: {at}"
+        raise BenchError(problem, remedy="mend the plug-in", key=row.kind, code=ExitCode.USAGE) from fault
 
 
 def dataset_info(dataset: str | Component) -> DatasetInfo:
@@ -205,74 +244,3 @@ def dataset_of(home: Component, domain: Domain) -> Component:
     shared = home.options.get("classes")
     takes = shared is not None and "classes" in options("dataset", domain.dataset)
     return Component(name=domain.dataset, options={"classes": shared} if takes else {})
-
-
-# ------------------------------------------------------------------ whole configurations
-
-_COMPONENTS = ("model", "dataset", "method", "loss", "optimizer", "groups", "scheduler", "sampler", "scoring")
-
-
-def resolve_config(config: RunConfig) -> RunConfig:
-    """`config` with every component complete and every domain written `dataset/domain` and known to exist.
-
-    Raises BenchError whose `key` is the path inside the run's configuration.
-    """
-    full: dict[str, Any] = {}
-    if config.schedule_steps == config.steps:
-        full["schedule_steps"] = None  # what leaving it out means: one run, one spelling
-    for kind in _COMPONENTS:
-        full[kind] = _keyed(kind, kind, getattr(config, kind))
-    full["augment"] = tuple(_keyed("augment", f"augment.{i}", c) for i, c in enumerate(config.augment))
-    home = config.dataset.name
-    own: Component = full["dataset"]
-    full["source"] = _domain(config.source, own, "source")
-    full["target"] = None if config.target is None else _domain(config.target, own, "target")
-    full["evaluate_on"] = tuple(_domain(d, own, f"evaluate_on.{i}") for i, d in enumerate(config.evaluate_on))
-    for i, domain in enumerate(full["evaluate_on"]):
-        if domain in full["evaluate_on"][:i]:
-            raise BenchError(f"{domain} is listed twice", remedy="keep one of the two", key=f"evaluate_on.{i}")
-    classes = dataset_info(own).class_names
-    for key in ("source", "target", *(f"evaluate_on.{i}" for i in range(len(config.evaluate_on)))):
-        other = full[key] if key in full else full["evaluate_on"][int(key.partition(".")[2])]
-        theirs = classes if other is None else _info(own, Domain.parse(other)).class_names
-        if theirs != classes:
-            raise BenchError(
-                f"{other} has {len(theirs)} classes that are not the {len(classes)} of {home}",
-                remedy=f"use a domain of {home}, or of a dataset with the same classes",
-                key=key,
-            )
-    resolved = config.model_copy(update=full)
-    check_target(resolved)
-    return resolved
-
-
-def sees_of_target(method: Component) -> str:
-    """`nothing`, `images` or `labels`: what a resolved method sees of the target; '' where no table says."""
-    parts = method.options[PARTS] if method.name == COMBINED else [method]
-    seen = [entry("method", Component.model_validate(part).name).target for part in parts]
-    return next((what for what in ("", "labels", "images") if what in seen), "nothing")
-
-
-def _keyed(kind: str, key: str, component: Component) -> Component:
-    try:
-        return resolve(kind, component)
-    except BenchError as error:
-        error.key = key if error.key in (kind, "") else f"{key}.{error.key}"
-        raise
-
-
-def _info(home: Component, domain: Domain) -> DatasetInfo:
-    other = dataset_of(home, domain)
-    return dataset_info(other if other is home else resolve("dataset", other))
-
-
-def _domain(text: str, home: Component, key: str) -> str:
-    domain = Domain.parse(text, home.name)
-    try:
-        known = _info(home, domain).domains
-    except BenchError as error:
-        error.key = key  # it says `dataset`, but the name was written here
-        raise
-    if domain.name not in known:
-        raise BenchError(f"{domain.dataset} has no domain '{domain.name}'", remedy=near(domain.name, known), key=key)
-    return str(domain)

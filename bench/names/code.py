@@ -9,14 +9,16 @@ from __future__ import annotations
 import ast
 import functools
 import hashlib
-import importlib.util
+import importlib.metadata
 import sys
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from bench import names
+from bench.names import offers
 from bench.names.combined import COMBINED, PARTS
+from bench.names.source import file_of as _file
+from bench.names.source import module_tree as _tree
 from bench.spec import BenchError, Component, Domain, RunConfig
 
 LOOP = ("bench.train", "bench.batches", "bench.evaluate.counting")
@@ -42,20 +44,45 @@ PLAIN = ("groups", Component(name="uniform"))
 def code_digests(config: RunConfig) -> dict[str, str]:
     """part -> 16 hex: each component's kind, and `loop` for what all runs go through.
 
-    It is the code as it was when this process first asked, or called `keep`.  Raises BenchError for a component that is
-    not there, or is there without its source.
+    A component that is not ours has a part more, such as `model from my_models.py` -> the digest of that file with
+    what it uses beside it, or `model from timm` -> the version installed.
+
+    It is the code as it was when this process first asked, or called `keep`.  Raises BenchError for a component that
+    is not there, or is there without its source.
     """
     domains = (config.source, *([config.target] if config.target else []), *config.evaluate_on)
     datasets = {names.dataset_of(config.dataset, Domain.parse(domain)).name for domain in domains}
     choosing = CHOOSING if config.choose in ("source_val", "oracle") else LABEL_FREE
     parts = {"loop": _digest(LOOP if config.choose == "last" else LOOP + choosing)}
     parts["dataset"] = part_digest("dataset", frozenset(datasets))
+    parts |= origins("dataset", datasets)
     for kind in KINDS:
         chosen = getattr(config, kind)
         components = (chosen,) if isinstance(chosen, Component) else chosen
         if components and (kind, chosen) != PLAIN:
-            parts[kind] = part_digest(kind, frozenset(name for one in components for name in _names(one)))
+            used = frozenset(name for one in components for name in _names(one))
+            parts[kind] = part_digest(kind, used)
+            parts |= origins(kind, used)
     return dict(sorted(parts.items()))
+
+
+def origins(kind: str, used: Iterable[str]) -> dict[str, str]:
+    """`<kind> from <package or file>` -> version or digest, for each component of `used` that is not ours."""
+    found = {}
+    for name in sorted(used):
+        row = names.entry(kind, name)
+        if row.origin != "bench":
+            file = offers.file_of(row.origin)
+            told = _version(row.origin) if file is None else _digest((file.stem,))
+            found[f"{kind} from {row.origin}"] = told
+    return found
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except (importlib.metadata.PackageNotFoundError, ValueError):
+        raise BenchError(f"{package} is not installed", remedy="install it") from None
 
 
 def changed_parts(config: RunConfig, recorded: Mapping[str, str]) -> tuple[str, ...]:
@@ -73,8 +100,9 @@ def changed_parts(config: RunConfig, recorded: Mapping[str, str]) -> tuple[str, 
 def keep(*packages: str) -> None:
     """Note the source of all that is loaded of this package, of those that add components and of `packages`: a change
     from here on is not what this process runs."""
-    offered = (path for kind in names.TABLES for path, _ in names.plugins(kind).values())
-    wanted = {"bench", *packages, *(path.partition(":")[0].partition(".")[0] for path in offered)}
+    offered = (offer for kind in names.TABLES for listed in names.plugins(kind).values() for offer in listed)
+    wanted = {"bench", *packages, *(offer.build.partition(":")[0].partition(".")[0] for offer in offered)}
+    wanted |= {module.partition(".")[0] for module in _closure(offers.modules())}
     for module in sorted(sys.modules):
         if module.partition(".")[0] in wanted and _file(module) is not None:
             _imported(module)
@@ -132,8 +160,18 @@ def _imported(module: str) -> tuple[str, ...]:
         for block in _BLOCKS:  # statements stand in these alone
             todo += getattr(node, block, ())
     package = module.partition(".")[0]
-    ours = {_module_of(name) for name in named if name.partition(".")[0] == package}
+    beside = _neighbours(package)
+    ours = {_module_of(name) for name in named if (top := name.partition(".")[0]) == package or beside(top)}
     return tuple(sorted(name for name in ours if name and not _carries_only(name)))
+
+
+def _neighbours(module: str) -> Callable[[str], bool]:
+    """Whether a module lies in the folder of `module`, where that is the folder of a plug-in file."""
+    here = _file(module)
+    folders = {path.parent for path in map(_file, offers.modules()) if path}
+    if here is None or (folder := here.parent.parent if here.name == "__init__.py" else here.parent) not in folders:
+        return lambda top: False
+    return lambda top: (there := _file(top)) is not None and folder in (there.parent, there.parent.parent)
 
 
 def _base(module: str, level: int) -> str:
@@ -153,28 +191,6 @@ def _module_of(name: str) -> str:
     while name and _file(name) is None:
         name = name.rpartition(".")[0]
     return name
-
-
-@functools.cache
-def _file(module: str) -> Path | None:
-    """Where the source of a module lies, or None; its packages are not imported, which would load torch."""
-    top, *rest = module.split(".")
-    found = importlib.util.find_spec(top)
-    if found is None or found.origin is None:
-        return None
-    path = Path(found.origin)
-    if rest:
-        path = path.parent.joinpath(*rest)
-        path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-    return path if path.suffix == ".py" and path.is_file() else None
-
-
-@functools.cache
-def _tree(module: str) -> ast.Module:
-    path = _file(module)
-    if path is None:
-        raise BenchError(f"the source of {module} is not there", remedy="install the package with its .py files")
-    return ast.parse(path.read_text(encoding="utf-8"))
 
 
 @functools.cache

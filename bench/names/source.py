@@ -13,11 +13,28 @@ from bench.spec import BenchError, DatasetInfo
 
 
 @functools.cache
+def file_of(module: str) -> Path | None:
+    """Where the source of a module lies, or None; its packages are not imported, which would load torch."""
+    top, *rest = module.split(".")
+    found = importlib.util.find_spec(top)
+    if found is None or (found.origin is None and not found.submodule_search_locations):
+        return None
+    path = Path(found.origin) if found.origin else Path(next(iter(found.submodule_search_locations or ())), "__init__")
+    if rest:
+        path = path.parent.joinpath(*rest)
+        path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    return path if path.suffix == ".py" and path.is_file() else None
+
+
+@functools.cache
 def module_tree(module: str) -> ast.Module:
-    found = importlib.util.find_spec(module)
-    if found is None or not found.origin:
-        raise BenchError(f"module {module} is not importable")
-    return ast.parse(Path(found.origin).read_text(encoding="utf-8"))
+    path = file_of(module)
+    if path is None:
+        raise BenchError(f"the source of {module} is not there", remedy="install the package with its .py files")
+    try:
+        return ast.parse(path.read_text(encoding="utf-8"))
+    except SyntaxError as fault:
+        raise BenchError(fault.msg, remedy="mend it", file=path.name, line=fault.lineno) from None
 
 
 def function(path: str) -> ast.FunctionDef | ast.ClassDef:
