@@ -33,4 +33,4 @@ def one_cycle(*, rise: float = 0.25, first: float = 0.04, last: float = 1e-5) ->
 
 
 def _glide(start: float, end: float, share: float) -> float:
-    return end + (start - end) * (1 + math.cos(math.pi * share)) / 2
+    return start + (end - start) * (1 - math.cos(math.pi * share)) / 2

@@ -28,7 +28,7 @@ class Checker:
     """`check` for the cells of one sweep, where the same few settings come back in thousands of cells.
 
     What settings came to in a cell that was right is remembered; a cell all of whose settings are known is put
-    together from that.  The schema still sees every configuration, because rules between fields are its own.
+    together from that.  The schema and the rules between fields still see every configuration.
     """
 
     def __init__(self) -> None:
@@ -44,8 +44,10 @@ class Checker:
             try:
                 values = {key: known[settings(key)] for key, known in self.alone.items()} | self.together[together]
                 RunConfig.model_validate(values)
-                return self.right.model_copy(update=values), []  # made of the same objects, not of equal ones
-            except (KeyError, ValidationError):
+                config = self.right.model_copy(update=values)  # made of the same objects, not of equal ones
+                names.check_together(config)
+                return config, []
+            except (KeyError, ValidationError, BenchError):
                 pass
         config, faults = check(cell)
         if config is not None:
