@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import Tensor
 
+from bench.groups.freezing import thaw
 from bench.optimizers.guard import FinitenessGuard
 from bench.optimizers.rate import set_lr
 
@@ -31,6 +32,13 @@ class Progress:
     lr_factor: float
 
 
+class Follower(Protocol):
+    """What moves with the model, such as an average of its weights."""
+
+    def update(self, model: SegModel) -> None:
+        """Called after every update."""
+
+
 class History:
     """Scalars of the steps since the last report, on the device."""
 
@@ -40,9 +48,14 @@ class History:
         self.at: dict[str, list[int]] = {}
 
     def note(self, name: str, value: Tensor) -> None:
-        """Take in a scalar of the step that is being made."""
-        self.values.setdefault(name, []).append(value)
-        self.at.setdefault(name, []).append(self.steps)
+        """Take in a scalar of the step that is being made; one of the same name in the same step is added to it."""
+        at = self.at.setdefault(name, [])
+        values = self.values.setdefault(name, [])
+        if at and at[-1] == self.steps:
+            values[-1] = values[-1] + value
+        else:
+            values.append(value)
+            at.append(self.steps)
 
     def read(self) -> dict[str, tuple[float | None, ...]]:
         """The only place where the host reads the device."""
@@ -65,30 +78,38 @@ def train(
     device: torch.device,
     scaler: torch.amp.GradScaler | None = None,
     start: int = 0,
+    accumulate: int = 1,
+    average: Follower | None = None,
 ) -> Iterator[Progress]:
     """Make updates `start` + 1 .. `steps`; yields after each update n with `pause(n)` and after the last.
 
-    `lr_factor(step)` scales each group's `initial_lr` for the update that follows `step` updates.  Between two yields
-    the host never waits for the device.  The caller may evaluate and save at a yield; the model is put back into
-    training mode after it.
+    `lr_factor(step)` scales each group's `initial_lr` for the update that follows `step` updates.  An update takes
+    `accumulate` of the `batches`, its gradient being that of the mean of their losses; statistics of BN see them one by
+    one.  Between two yields the host never waits for the device.  The caller may evaluate and save at a yield; the
+    model is put back into training mode after it.
     """
-    guard = None if scaler else FinitenessGuard(optimizers, device)
+    guard = FinitenessGuard(optimizers, device)
     history = History()
     model.train()
     for step in range(start, steps):
         factor = lr_factor(step)
         set_lr(optimizers, factor)
-        batch = next(batches)
+        if thaw(model, step / steps):
+            model.train()  # what learns again has its statistics move again
+            thaw(model, step / steps)
         for optimizer in optimizers:
             optimizer.zero_grad(set_to_none=True)
-        for name, loss in method.losses(model, batch):
-            (scaler.scale(loss) if scaler else loss).backward()  # type: ignore[no-untyped-call]
-            loss = loss.detach()
-            history.note(name, loss)  # stays on the device: read at the next pause
-            if guard:
+        for _ in range(accumulate):
+            batch = next(batches)
+            for name, loss in method.losses(model, batch):
+                if accumulate > 1:
+                    loss = loss / accumulate
+                (scaler.scale(guard.spoilt(loss)) if scaler else loss).backward()  # type: ignore[no-untyped-call]
+                loss = loss.detach()
+                history.note(name, loss)  # stays on the device: read at the next pause
                 guard.look(loss)
-        for name, value in method.watched.items():
-            history.note(name, value.detach())
+            for name, value in method.watched.items():
+                history.note(name, value.detach() / accumulate if accumulate > 1 else value.detach())
         for optimizer in optimizers:
             if scaler:
                 scaler.step(optimizer)
@@ -97,6 +118,8 @@ def train(
         if scaler:
             scaler.update()
         method.after_step(model)
+        if average:
+            average.update(model)
         history.steps += 1
         done = step + 1
         if pause(done) or done == steps:

@@ -33,16 +33,20 @@ def draws(seed: int, stream: int, step: int, purpose: str = "") -> np.random.Gen
     return np.random.Generator(np.random.Philox(key=[(seed << 8) | stream, step], counter=place))
 
 
-def steps_per_epoch(images: int, batch_size: int, *, what: str = "source") -> int:
-    """Full batches in one pass; the rest of a pass is dropped.  Raises BenchError when there is not a single one."""
-    if images < batch_size:
+def steps_per_epoch(images: int, batch_size: int, *, what: str = "source", together: int = 1) -> int:
+    """Full groups of `together` batches in one pass; the rest of a pass is dropped.
+
+    Raises BenchError when there is not a single one.
+    """
+    if images < batch_size * together:
+        each, other = ("", "") if together == 1 else (f"{together} times ", " or `accumulate`")
         raise BenchError(
-            f"the {what} split has {images} images, fewer than one batch of {batch_size}",
-            remedy="lower `batch_size` or use more images",
+            f"the {what} split has {images} images, fewer than {each or 'one batch of '}{batch_size}",
+            remedy=f"lower `batch_size`{other} or use more images",
             key="batch_size",
             code=ExitCode.DATA,
         )
-    return images // batch_size
+    return images // (batch_size * together)
 
 
 def crop_size(image: Sequence[int], crop_px: Size | None) -> Size:
@@ -66,16 +70,19 @@ def cut_batches(
     start: int = 0,
     streams: int = 0,
     pin: bool = False,
+    together: int = 1,
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Images uint8 (B, 3, h, w) and labels uint8 (B, h, w) of steps `start`, `start` + 1, ... without end.
+    """Images uint8 (B, 3, h, w) and labels uint8 (B, h, w) of batches `start`, `start` + 1, ... without end.
 
-    `sampler` gives the images of each pass: every one once, in an order of its own, unless given.  Crops are drawn
+    A pass is made of as many batches as are whole groups of `together`, so that no group lies in two passes.  `sampler`
+    gives the images of each pass: every one once, in an order of its own, unless given.  Crops are drawn
     uniformly, and again where one class covers more than `crop_max_share` of what is not void.  They come on the
     split's device; with `pin` those of a split in host memory lie where a device can fetch them.  An image smaller than
     `crop_px` is a BenchError.
     """
     crop = crop_size(split.images.shape[-2:], crop_px)
-    per_epoch = steps_per_epoch(len(split), batch_size, what="target" if streams == TARGET else "source")
+    what = "target" if streams == TARGET else "source"
+    per_epoch = steps_per_epoch(len(split), batch_size, what=what, together=together) * together
     buffers = None if pin else Buffers()
     step, order_of, order = start, -1, np.empty(0, np.int64)
     while True:

@@ -29,7 +29,7 @@ class Batch:
     """What a training step sees.  Labels of target images do not exist here: a method cannot peek.
 
     `images` float (N, 3, h, w) normalised; `labels` int64 (N, h, w); `target_images` as `images`, or None; `step`
-    updates were made before this one.
+    updates were made before this one; `part` counts the batches that one update is made of, from 0.
     """
 
     images: Tensor
@@ -37,9 +37,12 @@ class Batch:
     target_images: Tensor | None = None
     step: int = 0
     seed: int = 0
+    part: int = 0
 
     def generator(self, purpose: str) -> torch.Generator:
-        """Random numbers on the CPU for one `purpose` of a method; they depend on it, the seed and the step alone."""
+        """Random numbers on the CPU for one `purpose` of a method; they depend on it, the seed, the step and the part
+        alone."""
+        purpose = f"{purpose} {self.part}" if self.part else purpose
         return torch.Generator().manual_seed(int(draws(self.seed, METHOD, self.step, purpose).integers(2**63)))
 
 
@@ -55,8 +58,9 @@ def training_batches(
     augment: Sequence[Transform] = (),
     start: int = 0,
     streams: int = 0,
+    accumulate: int = 1,
 ) -> Iterator[Batch]:
-    """The batches of steps `start`, `start` + 1, ... without end, out of `cut_batches`.
+    """The batches of steps `start`, `start` + 1, ... without end, `accumulate` of each, out of `cut_batches`.
 
     Transforms at the head of `augment` that only move pixels, and so have an `in_place`, do so while a pixel is a byte:
     the same numbers for a quarter of the traffic.  On the CPU a batch's memory is taken again once nobody holds it.
@@ -70,18 +74,19 @@ def training_batches(
         crop_px=crop_px,
         crop_max_share=crop_max_share,
         sampler=sampler,
-        start=start,
+        start=start * accumulate,
         streams=streams,
         pin=device.type == "cuda",
+        together=accumulate,
     )
     heads = itertools.takewhile(lambda transform: hasattr(transform, "in_place"), augment)
     moves: list[Move] = [getattr(transform, "in_place") for transform in heads]  # noqa: B009
     buffers = Buffers()
-    for step, (pixels, codes) in enumerate(cut, start):
+    for number, (pixels, codes) in enumerate(cut, start * accumulate):
         pixels, codes = pixels.to(device, non_blocking=True), codes.to(device, non_blocking=True)
         generator = torch.Generator()
         if augment:
-            generator.manual_seed(int(draws(seed, streams + AUGMENT, step).integers(2**63)))
+            generator.manual_seed(int(draws(seed, streams + AUGMENT, number).integers(2**63)))
         for move in moves:
             move(pixels, codes, generator)
         if device.type == "cpu":
@@ -92,7 +97,8 @@ def training_batches(
         for transform in augment[len(moves) :]:
             images, labels = transform(images, labels, generator)
         del pixels, codes
-        batch = Batch(images, labels, step=step, seed=seed)
+        step, part = divmod(number, accumulate)
+        batch = Batch(images, labels, step=step, seed=seed, part=part)
         del images, labels
         yield batch
         del batch  # or its memory would still be held when the next one asks for some

@@ -45,7 +45,7 @@ class Rounds(Method):
         """Labels int64 (N, h, w) of the target images, IGNORE where unsure; None before the first round."""
         if batch.step < self.first:
             return None
-        if (batch.step - self.first) % self.length == 0:
+        if batch.part == 0 and (batch.step - self.first) % self.length == 0:
             self.labeller.load_state_dict(model.state_dict())
             self.begin()
         chosen = self.choose(predicted(self.labeller, target_of(batch)))

@@ -15,19 +15,36 @@ class SegModel(nn.Module):
     heads, also "aux" and "boundary", in train and in eval mode.  h, w may be smaller than H, W (stride 8).
 
     `autocast_dtype` is the precision of the forward pass; autocast is entered here, inside the call, because a caller
-    that is a generator would leak it into the backward pass.  Outputs come back as float32.
+    that is a generator would leak it into the backward pass.  With `channels_last` images are laid out so on their way
+    in, which convolutions pass on.  Outputs come back as contiguous float32 (N, K, h, w), because losses are slower on
+    any other layout.
+
+    `compile` (of torch.nn.Module) compiles what a step goes through: in eval mode, where sizes of images differ, and in
+    copies, the network runs as it is written.
     """
 
     autocast_dtype: torch.dtype | None = None
+    channels_last: bool = False
     auxiliary: tuple[str, ...] = ()
     """Names of the modules that only training needs; `deployed` leaves them out, so each may be None."""
 
     def __call__(self, images: Tensor) -> dict[str, Tensor]:
+        if self.channels_last:
+            images = images.contiguous(memory_format=torch.channels_last)
         if self.autocast_dtype is None:
+            outputs = self._called(images)
+            if not self.channels_last:
+                return outputs
+        else:
+            with torch.autocast(images.device.type, self.autocast_dtype):
+                outputs = self._called(images)
+        return {name: logits.float().contiguous() for name, logits in outputs.items()}
+
+    def _called(self, images: Tensor) -> dict[str, Tensor]:
+        if self.training or self._compiled_call_impl is None:
             return super().__call__(images)  # type: ignore[no-any-return]
-        with torch.autocast(images.device.type, self.autocast_dtype):
-            outputs = super().__call__(images)
-        return {name: logits.float() for name, logits in outputs.items()}
+        with torch.compiler.set_stance("force_eager"):
+            return super().__call__(images)  # type: ignore[no-any-return]
 
     def deployed(self) -> nn.Module:
         """A module that shares these weights and whose forward gives the main logits alone: what is timed and counted.

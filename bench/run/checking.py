@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,13 +12,17 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from bench import names
 from bench.batches import crop_size, steps_per_epoch
 from bench.names.combined import title
+from bench.names.lineage import runs_before
 from bench.run.canaries import sing
+from bench.run.learning import length
 from bench.run.parts import Parts, open_dataset, splits_of
 from bench.run.place import Place
 from bench.run.rehearsal import on_nothing, step
 from bench.run.selecting import teacher_of
 from bench.run.sight import sight
+from bench.run.starting import check_start
 from bench.spec import BenchError, RunConfig, Size
+from bench.store import Store
 
 
 def check(configs: Sequence[RunConfig], place: Place, cost_size: Size | None = None) -> None:
@@ -30,17 +34,21 @@ def check(configs: Sequence[RunConfig], place: Place, cost_size: Size | None = N
     BenchError.
     """
     seen: set[str] = set()
+    after_others = any(runs_before(config) for config in configs)
+    planned = {names.id_of(config): config for config in configs} if after_others else {}
 
     def first_time(*key: Any) -> bool:
         text = repr(key)
         return not (text in seen or seen.add(text))  # type: ignore[func-returns-value]
 
     for config in configs:
+        _reachable(config, place)
         if config.precision == "fp16" and not place.device.startswith("cuda"):
             raise BenchError("fp16 trains on CUDA only", remedy="use `precision: bf16` or fp32", key="precision")
         for split, domains in splits_of(config).items():
             for domain in domains:
-                if first_time(config.dataset, domain, split, config.crop_px, config.resize_px, config.batch_size):
+                batch = (config.batch_size, config.accumulate)
+                if first_time(config.dataset, domain, split, config.crop_px, config.resize_px, *batch):
                     _open(config, domain, split, place)
                 if split == "test" and first_time("canaries", config.dataset, domain):
                     sing(open_dataset(config, domain, split, place.data_root))
@@ -52,9 +60,11 @@ def check(configs: Sequence[RunConfig], place: Place, cost_size: Size | None = N
             config.groups,
             config.scheduler,
             config.augment,
+            config.init,
         )
         if first_time(*stepping, config.choose):
-            _rehearse(config)
+            check_start(config, place.store, planned)
+            _rehearse(config, place.store, planned)
         if first_time("watching", config.sampler, config.scoring):
             names.build("sampler", config.sampler, np.ones((1, 1), np.int64))
             names.build("scoring", config.scoring)
@@ -64,13 +74,27 @@ def _open(config: RunConfig, domain: str, split: str, place: Place) -> None:
     """Find all files of a split; of those trained on also whether a batch and a crop can be had."""
     dataset = open_dataset(config, domain, split, place.data_root)
     if split == "train" or (split == "target" and sight(config).unlabelled):
-        steps_per_epoch(len(dataset), config.batch_size, what="source" if split == "train" else "target")
+        what = "source" if split == "train" else "target"
+        steps_per_epoch(len(dataset), config.batch_size, what=what, together=config.accumulate)
         crop_size(config.resize_px or dataset.read(0)[1].shape, config.crop_px)
 
 
-def _rehearse(config: RunConfig) -> None:
+def _reachable(config: RunConfig, place: Place) -> None:
+    """Whether `patience` can end a run whose length comes of the number of its images."""
+    if config.patience is None or config.epochs is None:
+        return
+    images = sum(len(open_dataset(config, domain, "train", place.data_root)) for domain in splits_of(config)["train"])
+    try:
+        config.can_stop(length(config, images)[0])
+    except ValueError as fault:
+        problem, _, remedy = str(fault).partition(": lower")
+        raise BenchError(problem, remedy=f"lower{remedy}", key="patience") from None
+
+
+def _rehearse(config: RunConfig, store: Store, planned: Mapping[str, RunConfig]) -> None:
     """The last of 100 steps, when whatever begins late has begun."""
-    parts, batch = on_nothing(config, config.crop_px or config.resize_px or (128, 128))
+    size = config.crop_px or config.resize_px or (128, 128)
+    parts, batch = on_nothing(config, size, store=store, planned=planned)
     _choosable(config, parts)
     step(parts, replace(batch, step=99))
 

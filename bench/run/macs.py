@@ -9,18 +9,22 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from bench.run.rehearsal import on_nothing, step
 from bench.spec import RunConfig, Size
+from bench.store import Store
 
 
-def training_macs(config: RunConfig, size: Size, steps: int) -> int | None:
-    """Multiply-adds of convolutions and matrix products in `steps` updates on crops of `size`; None where a step cannot
-    be made on tensors without memory.
+def training_macs(
+    config: RunConfig, size: Size, steps: int, made: int | None = None, store: Store | None = None
+) -> int | None:
+    """Multiply-adds of convolutions and matrix products in the updates on crops of `size`: `made` of `steps`, or all.
+
+    Runs that it learns from are in `store`.  None where a step cannot be made on tensors without memory.
 
     Every forward and backward pass of every network counts as it is: the first layer has no gradient of its input, a
     teacher no backward pass.  What a method does between updates or when it is scored (passes over the whole target)
     is left out.  A method that changes its ways in the course of a run is counted in each of them.
     """
     try:
-        parts, batch = on_nothing(config, size, images=config.batch_size, steps=steps)
+        parts, batch = on_nothing(config, size, images=config.batch_size, steps=steps, store=store)
         parts.model.autocast_dtype = None  # counts do not depend on precision
 
         def of_step(number: int) -> int:
@@ -28,7 +32,7 @@ def training_macs(config: RunConfig, size: Size, steps: int) -> int | None:
                 step(parts, replace(batch, step=number))
             return int(counter.get_total_flops()) // 2
 
-        return added_up(of_step, steps)
+        return added_up(of_step, made or steps) * config.accumulate
     except Exception:  # a count is no reason to fail: whatever cannot be rehearsed has no figure
         return None
 

@@ -11,14 +11,16 @@ import torch
 from bench import names
 from bench.batches import Transform
 from bench.methods.method import Method
+from bench.methods.teacher import Teacher
 from bench.models.segmodel import SegModel
+from bench.run.picking import Picked, pick
 from bench.run.sight import sight
 from bench.spec import Dataset, Domain, RunConfig
 
 
 @dataclass(frozen=True)
 class Parts:
-    """The objects a configuration names; `lr` is the optimizer's base rate."""
+    """The objects a configuration names; `lr` is the optimizer's base rate, `picked` how the model computes."""
 
     model: SegModel
     method: Method
@@ -27,6 +29,14 @@ class Parts:
     augment: tuple[Transform, ...]
     lr: float
     scaler: torch.amp.GradScaler | None
+    picked: Picked
+    average: Teacher | None = None
+    """The moving average of the model, where there is one; made by `learning.attach`."""
+
+    @property
+    def kept(self) -> SegModel:
+        """The network that is scored and kept, before its method adapts it: the average where there is one."""
+        return self.average.model if self.average else self.model
 
 
 def build_parts(config: RunConfig, device: torch.device) -> Parts:
@@ -34,7 +44,12 @@ def build_parts(config: RunConfig, device: torch.device) -> Parts:
     classes = names.dataset_info(config.dataset).num_classes
     torch.manual_seed(config.seed)
     model: SegModel = names.build("model", config.model, classes).to(device)
-    model.autocast_dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(config.precision)
+    picked = pick(config, device)
+    model.autocast_dtype, model.channels_last = picked.dtype, picked.channels_last
+    if picked.channels_last:
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if picked.compile:
+        model.compile(dynamic=False)
     method: Method = names.build("method", config.method, names.build("loss", config.loss), classes)
     optimizer = names.build("optimizer", config.optimizer, names.build("groups", config.groups, model))
     return Parts(
@@ -43,8 +58,9 @@ def build_parts(config: RunConfig, device: torch.device) -> Parts:
         optimizers=(optimizer,),
         shape=names.build("scheduler", config.scheduler),
         augment=tuple(names.build("augment", c) for c in config.augment),
-        lr=float(optimizer.param_groups[0]["initial_lr"]),
-        scaler=torch.amp.GradScaler(device.type) if config.precision == "fp16" and device.type == "cuda" else None,
+        lr=float(optimizer.defaults["lr"]),
+        scaler=torch.amp.GradScaler(device.type) if picked.precision == "fp16" and device.type == "cuda" else None,
+        picked=picked,
     )
 
 

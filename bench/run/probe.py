@@ -12,13 +12,14 @@ from itertools import islice
 import torch
 
 from bench import names
-from bench.batches import scoring_batches, steps_per_epoch
+from bench.batches import scoring_batches
 from bench.evaluate.counting import evaluate
 from bench.run.data import read
-from bench.run.learning import attach, batches, lesson
+from bench.run.learning import attach, batches, length, lesson
 from bench.run.memory import peak_memory, reset_peak_memory
 from bench.run.parts import build_parts, splits_of
 from bench.run.place import Place
+from bench.run.teaching import Teachers
 from bench.selection.looking import IMAGES
 from bench.spec import RunConfig
 from bench.train import train
@@ -82,9 +83,10 @@ def _probe(config: RunConfig, place: Place) -> Probe:
     numbers = {d: len(read(config, d, "test", place)) for d in config.evaluate_on}
     along = sum(len(read(config, d, "val", place)) for d in splits_of(config)["val"])
     read_s = time.perf_counter() - begun
-    steps = config.steps or (config.epochs or 0) * steps_per_epoch(len(learnt.labelled), config.batch_size)
+    steps, _ = length(config, len(learnt.labelled))
     start = max(0, steps - WARM_UP - STEPS)  # the last ones, when whatever begins late has begun
-    parts = attach(build_parts(config, device), config, learnt, device, steps)
+    teachers = Teachers(config, device, lambda: place.store)
+    parts = attach(build_parts(config, device), config, learnt, device, steps, teachers)
     loop = train(
         parts.model,
         parts.method,
@@ -96,6 +98,8 @@ def _probe(config: RunConfig, place: Place) -> Probe:
         device=device,
         scaler=parts.scaler,
         start=start,
+        accumulate=config.accumulate,
+        average=parts.average,
     )
     taken = []
     before = time.perf_counter()
@@ -105,7 +109,7 @@ def _probe(config: RunConfig, place: Place) -> Probe:
             taken.append(now - before)
         place.beat()
         before = time.perf_counter()
-    network = parts.method.adapted(parts.model)
+    network = parts.method.adapted(parts.kept)
     scored = list(islice(scoring_batches(test, batch_size=BATCH, device=device), SCORED // BATCH))
     before = time.perf_counter()
     evaluate(network, scored, names.dataset_info(config.dataset).num_classes, names.build("scoring", config.scoring))

@@ -7,6 +7,7 @@ shift it is.  The true class shares are read off target labels: a diagnosis, nev
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -25,6 +26,7 @@ from bench.methods.prior_correction import Corrected
 from bench.methods.unlabelled import Unlabelled
 from bench.models.segmodel import SegModel
 from bench.plan import without_weights
+from bench.run.chosen import unpack
 from bench.run.data import read
 from bench.run.place import Place
 from bench.scores import miou
@@ -59,7 +61,8 @@ def remedies(record: RunRecord, source: str, target: str, place: Place, tell: Ca
     scoring, classes = names.build("scoring", config.scoring), len(record.classes)
 
     def counts(model: SegModel, domain: str, change: Change | None = None) -> Tensor:
-        return evaluate(model, _seen(tests[domain], train, device, change), classes, scoring).sum(0)
+        fresh = copy.deepcopy(model)  # it may be one that adapts while it predicts
+        return evaluate(fresh, _seen(tests[domain], train, device, change), classes, scoring).sum(0)
 
     tell("as it is")
     at_home, away = counts(network, source), counts(network, target)
@@ -90,14 +93,13 @@ def remedies(record: RunRecord, source: str, target: str, place: Place, tell: Ca
 
 
 def chosen(record: RunRecord, place: Place) -> SegModel:
-    """The network of a run with the weights that were scored, in eval mode on the place's device."""
+    """The network of a run that was scored, in eval mode on the place's device."""
     path = place.store.run_folder(record.run_id) / "chosen.pt"
     if not path.exists():
         remedy = "run it again with `bench sweep FILE --rerun all -k NAME`, without `--keep none`"
         raise BenchError(f"the weights of {record.name} are not there", remedy=remedy, file=path, code=ExitCode.STORE)
-    network: SegModel = names.build("model", without_weights(record.config.model), len(record.classes))
-    network.load_state_dict(checkpoint.load(path, run_id=record.run_id)["model"])
-    return network.to(place.device).eval()
+    network = names.build("model", without_weights(record.config.model), len(record.classes)).to(place.device)
+    return unpack(checkpoint.load(path, run_id=record.run_id), network)
 
 
 def _score(counts: Tensor) -> float | None:

@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
 from bench import checkpoint, machine
 from bench.journal import Journal
+from bench.models.segmodel import SegModel
 from bench.names.code import code_digests
+from bench.run.chosen import pack
 from bench.run.parts import Parts
 from bench.run.place import Place
 from bench.spec import DatasetInfo, PlannedRun, canonical_json
 from bench.store import Lease
 
 
+class Kept(Protocol):
+    """What a run knows beside its weights, such as how long it has waited for a gain."""
+
+    def state(self) -> dict[str, Any]: ...
+
+    def restore(self, state: dict[str, Any]) -> None: ...
+
+
 class States:
-    """What of a run outlives its process; `digests` are those of the images it reads."""
+    """What of a run outlives its process; `digests` are those of the images it reads, `beside` goes along."""
 
     def __init__(
         self,
@@ -30,13 +42,15 @@ class States:
         journal: Journal,
         info: DatasetInfo,
         digests: dict[str, str],
+        beside: Mapping[str, Kept],
     ) -> None:
         self.planned, self.place, self.lease = planned, place, lease
-        self.parts, self.journal = parts, journal
+        self.parts, self.journal, self.beside = parts, journal, beside
         self.folder: Path = place.store.run_folder(planned.run_id)
         self.records = place.store.attempts(planned.run_id)
-        self.surroundings = _surroundings(planned, place, info, digests)
+        self.surroundings = _surroundings(planned, place, info, digests, parts)
         self.bests: list[int | None] = []
+        self.buffers = self._buffers(0)
 
     def save(self, step: int) -> None:
         """Save everything after `step` updates; best weights that no checkpoint speaks of any more are dropped."""
@@ -46,7 +60,9 @@ class States:
             "optimizers": [o.state_dict() for o in self.parts.optimizers],
             "method": self.parts.method.state_dict(),
             "scaler": self.parts.scaler.state_dict() if self.parts.scaler else {},
+            "average": self.parts.average.state_dict() if self.parts.average else {},
             "journal": self.journal.state(),
+            "beside": {name: one.state() for name, one in self.beside.items()},
             "made_with": self.surroundings,
             "records": self.records,
             "draws": _generators(self.parts),
@@ -79,6 +95,10 @@ class States:
         self.parts.method.load_state_dict(state["method"])
         if self.parts.scaler:
             self.parts.scaler.load_state_dict(state["scaler"])
+        if self.parts.average:
+            self.parts.average.load_state_dict(state["average"])
+        for name, one in self.beside.items():
+            one.restore(state["beside"][name])
         _restore_generators(state["draws"], self.parts)
         self.journal.restore(state["journal"], state["step"])
         self.bests = [self._best()]
@@ -86,28 +106,49 @@ class States:
 
     def keep_best(self, step: int) -> None:
         """Save the weights as they are as the best so far; those that a checkpoint speaks of stay as well."""
-        self._save_weights(checkpoint.best_file(self.folder, step), step)
+        self._save(checkpoint.best_file(self.folder, step), {"model": self.parts.kept.state_dict()}, step)
         self._drop_bests()
 
     def choose(self, steps: int) -> int:
-        """Put the chosen weights into the model, keep them on disk unless asked not to; returns their step."""
-        step, best = steps, self._best()
+        """Put the chosen weights into the network that is kept; returns their step."""
+        best = self._best()
         if self.planned.config.choose != "last" and best is None:
             rule = f"`choose: {self.planned.config.choose}`"
             warnings.warn(f"{self.planned.name}: {rule} never had a score; the last weights are taken", stacklevel=2)
-        if best is not None:
-            state = checkpoint.load(checkpoint.best_file(self.folder, best), run_id=self.planned.run_id)
-            self.parts.model.load_state_dict(state["model"])
-            step = best
+        if best is None:
+            return steps
+        state = checkpoint.load(checkpoint.best_file(self.folder, best), run_id=self.planned.run_id)
+        self.parts.kept.load_state_dict(state["model"])
+        return best
+
+    def keep_chosen(self, scored: SegModel, step: int) -> None:
+        """Keep `scored`, what the method made of the network of `step`, on disk unless asked not to."""
         if self.place.keep != "none":
-            self._save_weights(self.folder / "chosen.pt", step)
-        return step
+            self._save(self.folder / "chosen.pt", pack(self.parts.kept, scored), step)
+
+    def good(self, step: int) -> None:
+        """Note that the run was sound after `step` updates: buffers move with each batch, also with one that is not."""
+        self.buffers = self._buffers(step)
+
+    def keep_good(self, step: int) -> None:
+        """Save what a run that diverges after `step` updates had learnt: updates were withheld from there on.
+
+        Statistics of BN, which no flag withholds, are those of the last report before, `buffers_of_step`.
+        """
+        of_step, buffers = self.buffers
+        state = {"model": {**self.parts.model.state_dict(), **buffers}, "buffers_of_step": of_step}
+        self._save(self.folder / "last-good.pt", state, step)
+
+    def _buffers(self, step: int) -> tuple[int, dict[str, torch.Tensor]]:
+        model = self.parts.model
+        own = {name for name, _ in model.named_buffers(remove_duplicate=False)}
+        return step, {name: tensor.clone() for name, tensor in model.state_dict().items() if name in own}
 
     def tidy(self) -> None:
         """Once the record is stored, no checkpoint is left that a rerun could go on from."""
         self.bests = []
         self._drop_bests()
-        for path in self.folder.glob("refused-*.pt"):
+        for path in (*self.folder.glob("refused-*.pt"), *self.folder.glob("last-good.pt")):
             path.unlink()
         for path in (*self.folder.glob("step-*.pt"), *self.folder.glob("best-*.pt")):
             if self.place.keep == "all":
@@ -123,10 +164,9 @@ class States:
         for path in set(self.folder.glob("best-*.pt")) - kept:
             path.unlink()
 
-    def _save_weights(self, path: Path, step: int) -> None:
-        state = {"model": self.parts.model.state_dict(), "step": step}
+    def _save(self, path: Path, state: dict[str, Any], step: int) -> None:
         self.lease.check()
-        checkpoint.save(path, state, run_id=self.planned.run_id, step=step)
+        checkpoint.save(path, {**state, "step": step}, run_id=self.planned.run_id, step=step)
 
 
 def weights_digest(model: torch.nn.Module) -> str:
@@ -151,7 +191,9 @@ def _restore_generators(draws: dict[str, torch.Tensor], parts: Parts) -> None:
         torch.cuda.set_rng_state(draws["cuda"], next(parts.model.parameters()).device)
 
 
-def _surroundings(planned: PlannedRun, place: Place, info: DatasetInfo, digests: dict[str, str]) -> dict[str, str]:
+def _surroundings(
+    planned: PlannedRun, place: Place, info: DatasetInfo, digests: dict[str, str], parts: Parts
+) -> dict[str, str]:
     """All that a step depends on beside the state: half a run made with one and half with another has no record."""
 
     def digest(plain: Any) -> str:
@@ -162,6 +204,7 @@ def _surroundings(planned: PlannedRun, place: Place, info: DatasetInfo, digests:
         "classes": digest(list(info.class_names)),
         "device": machine.device_label(place.device, torch.get_num_threads()),
         "torch": str(torch.__version__),
+        "precision": digest(dataclasses.asdict(parts.picked)),
         **{f"code of {part}": found for part, found in code_digests(planned.config).items()},
         **{f"images of {where}": found for where, found in sorted(digests.items())},
     }

@@ -6,12 +6,12 @@ import copy
 import time
 import warnings
 from collections.abc import Iterator
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import torch
 
-from bench import faults, machine, names
-from bench.batches import Timed, crop_size, scoring_batches, steps_per_epoch
+from bench import faults, names
+from bench.batches import Timed, crop_size, scoring_batches
 from bench.cache import Split
 from bench.evaluate.counting import evaluate, predict
 from bench.journal import Journal
@@ -19,16 +19,24 @@ from bench.models.segmodel import SegModel
 from bench.names.code import code_digests
 from bench.report.curves import curves
 from bench.report.pictures import panels
+from bench.run.blanks import Blanks
 from bench.run.data import read
-from bench.run.events import Diverged, Event, Interrupted, Phase, Reached, told_again, utc_now
-from bench.run.learning import Lesson, attach, batches, lesson
+from bench.run.events import Diverged, Event, Interrupted, Phase, Reached, told_again
+from bench.run.learning import Lesson, attach, batches, length, lesson
 from bench.run.macs import training_macs
-from bench.run.memory import peak_memory, reset_peak_memory
+from bench.run.memory import reset_peak_memory
+from bench.run.numerics import named, numerics
 from bench.run.parts import build_parts, splits_of
+from bench.run.picking import pick
 from bench.run.place import Place
+from bench.run.rates import Rates
+from bench.run.recording import plain, recorded
 from bench.run.selecting import Sample, merit
-from bench.run.states import States, weights_digest
-from bench.spec import Counts, Domain, Evaluation, PlannedRun, RunRecord
+from bench.run.starting import start
+from bench.run.states import Kept, States, weights_digest
+from bench.run.stopping import EarlyStop
+from bench.run.teaching import Teachers
+from bench.spec import Evaluation, PlannedRun
 from bench.store import Lease
 from bench.train import train
 
@@ -46,51 +54,66 @@ class Run:
         self.info = names.dataset_info(self.config.dataset)
         self.scoring = names.build("scoring", self.config.scoring)
         self.journal = Journal()
+        self.stopper = EarlyStop(self.config.patience, self.config.min_gain)
+        self.blanks = Blanks()
+        self.teachers = Teachers(self.config, self.device, lambda: place.store)
         self.digests: dict[str, str] = {}
         self.sample: Sample | None = None
         self.code = code_digests(self.config)  # now: the files may change while it runs
 
     def events(self) -> Iterator[Event]:
         """Read, train, choose, score, store."""
+        with numerics(self.config, pick(self.config, self.device), self.device), named():
+            yield from self.told()
+
+    def told(self) -> Iterator[Event]:
+        """`events`, while torch computes as the configuration asks."""
         reset_peak_memory(self.place.device)
-        if self.device.type == "cuda":
-            cudnn: Any = torch.backends.cudnn
-            families: tuple[Any, ...] = (torch.backends.cuda.matmul, cudnn.conv, cudnn.rnn)
-            for family in families:
-                family.fp32_precision = "tf32" if self.config.precision == "tf32" else "ieee"
         yield Phase("reading images")
         with self.journal.timed("prepare"):
-            read = lesson(self.config, self.split, self.device)
-            tests = {domain: self.split("test", domain) for domain in self.config.evaluate_on}
-            along = {domain: self.split("val", domain) for domain in splits_of(self.config)["val"]}
-            if along and self.config.target is not None:
-                target = read.target or self.split("target", self.config.target)
-                self.sample = Sample.of(target, along[self.config.source])
-            parts = build_parts(self.config, self.device)
-            per_epoch = steps_per_epoch(len(read.labelled), self.config.batch_size)
-            self.steps = self.config.steps or (self.config.epochs or 0) * per_epoch
-            self.weights = weights_digest(parts.model)
-            self.parts = attach(parts, self.config, read, self.device, self.steps)
+            read, tests, along = self.prepare()
+        beside: dict[str, Kept] = {"stopper": self.stopper, "blanks": self.blanks}
         self.states = States(
-            self.planned, self.place, self.lease, self.parts, self.journal, self.info, dict(self.digests)
+            self.planned, self.place, self.lease, self.parts, self.journal, self.info, dict(self.digests), beside
         )
-        start = self.states.resume()
-        yield Phase(f"going on after step {start}" if start else "training", self.steps)
+        done = self.states.resume()
+        groups = self.parts.optimizers[0].param_groups
+        stages = {g["stage"]: g["initial_lr"] / self.parts.lr for g in groups if "stage" in g}
+        yield Phase(f"going on after step {done}" if done else "training", self.steps, stages)
         yield from told_again(self.journal)
-        yield from self.train(read, along, start)
+        yield from self.train(read, along, done)
+        made = self.stopper.stopped_at or self.steps
         yield Phase("scoring", self.steps)
-        chosen = self.states.choose(self.steps)
+        chosen = self.states.choose(made)
         with self.journal.timed("evaluate"):
             network = self.adapted()
-            per_image = {domain: self.score(network, split, self.steps) for domain, split in tests.items()}
+            self.states.keep_chosen(network, chosen)
+            per_image = {domain: self.score(network, split, made) for domain, split in tests.items()}
         self.draw(network, tests)
-        record = self.record(chosen, read, per_image)
+        size = crop_size(read.labelled.images.shape[-2:], self.config.crop_px)
+        macs = training_macs(self.config, size, self.steps, made, self.place.store)
+        record = recorded(self, read, per_image, chosen=chosen, made=made, macs=macs)
         images = {domain: counts.numpy() for domain, counts in per_image.items()}
         self.place.store.add_run(record, images, self.lease)
         self.states.tidy()
         yield record
 
-    # -------------------------------------------------------------- data
+    # -------------------------------------------------------------- data and parts
+
+    def prepare(self) -> tuple[Lesson, dict[str, Split], dict[str, Split]]:
+        """What is learnt from, the splits that are scored in the end and those along the way; the parts are built."""
+        read = lesson(self.config, self.split, self.device)
+        tests = {domain: self.split("test", domain) for domain in self.config.evaluate_on}
+        along = {domain: self.split("val", domain) for domain in splits_of(self.config)["val"]}
+        if along and self.config.target is not None:
+            target = read.target or self.split("target", self.config.target)
+            self.sample = Sample.of(target, along[self.config.source])
+        parts = build_parts(self.config, self.device)
+        self.steps, self.per_epoch = length(self.config, len(read.labelled))
+        self.begun = start(parts.model, self.config, self.place.store)
+        self.weights = weights_digest(parts.model)
+        self.parts = attach(parts, self.config, read, self.device, self.steps, self.teachers)
+        return read, tests, along
 
     def split(self, split: str, domain: str) -> Split:
         """A split of a domain, its digest noted."""
@@ -103,12 +126,9 @@ class Run:
     def train(self, read: Lesson, along: dict[str, Split], start: int) -> Iterator[Event]:
         """Run the loop from step `start` on; score, save and stop between its reports."""
         config, parts = self.config, self.parts
-        schedule_steps = config.schedule_steps or self.steps
-        stream = Timed(batches(config, parts, read, self.device, start))
+        rates = Rates(config, parts.shape, self.steps, self.per_epoch, lambda: self.journal.evaluations)
+        stream = Timed(self.blanks.watch(batches(config, parts, read, self.device, start)))
         every, look = config.evaluate_every, max(1, min(50, self.steps // 20))
-
-        def lr_factor(step: int) -> float:
-            return parts.shape(min(step / schedule_steps, 1.0))
 
         def pause(step: int) -> bool:
             self.place.beat()
@@ -124,25 +144,28 @@ class Run:
             parts.optimizers,
             stream,
             steps=self.steps,
-            lr_factor=lr_factor,
+            lr_factor=rates.factor,
             pause=pause,
             device=self.device,
             scaler=parts.scaler,
             start=start,
+            accumulate=config.accumulate,
+            average=parts.average,
         )
         done, saved, waited = start, time.monotonic(), 0.0
-        while done < self.steps:
+        while done < self.steps and self.stopper.stopped_at is None:
             with self.journal.timed("train"):
                 progress = next(loop)
             self.journal.seconds["data"] += stream.seconds - waited
             self.journal.seconds["train"] -= stream.seconds - waited
             waited = stream.seconds
-            rates = [parts.lr * lr_factor(s) for s in range(done, progress.step)]
-            bad = self.journal.note(progress, rates)
+            lr = [parts.lr * rates.factor(s) for s in range(done, progress.step)]
+            bad = self.journal.note(progress, lr)
             done = progress.step
             if bad is not None:
-                raise Diverged(f"loss is not finite at step {bad}; no update was made from there on")
-            yield Reached(done, progress.losses, tuple(rates))  # before it is scored, where a wish to stop ends it
+                self.diverged(bad)
+            self.states.good(done)
+            yield Reached(done, progress.losses, tuple(lr))  # before it is scored, where a wish to stop ends it
             if self.owes(along, done):
                 yield self.evaluate_along(along, done)
             if self.place.stop():
@@ -150,6 +173,11 @@ class Run:
             if time.monotonic() - saved > self.place.checkpoint_s and done < self.steps:
                 self.states.save(done)
                 saved = time.monotonic()
+
+    def diverged(self, step: int) -> NoReturn:
+        """Keep what was learnt before the loss of `step`, and end."""
+        self.states.keep_good(step - 1)
+        raise Diverged(f"loss is not finite at step {step}; no update was made from there on")
 
     def interrupt(self, done: int) -> NoReturn:
         """Save the state after `done` updates and end."""
@@ -165,7 +193,7 @@ class Run:
         """Score the splits that are for looking, keep the scores, and keep the weights if they are the best so far."""
         with self.journal.timed("evaluate"):
             network = self.adapted()
-            counts = {domain: _plain(self.score(network, split, step).sum(0)) for domain, split in along.items()}
+            counts = {domain: plain(self.score(network, split, step).sum(0)) for domain, split in along.items()}
         found: dict[str, float | None] = {}
         if self.sample is not None:
             with self.journal.timed("selection"):
@@ -174,8 +202,12 @@ class Run:
                 )
         evaluation = Evaluation(step=step, split="val", confusion=counts, label_free=found)
         self.journal.evaluations.append(evaluation)
-        if self.config.choose != "last" and self.journal.better(merit(self.config, counts, found), step):
-            self.states.keep_best(step)
+        if self.config.choose != "last":
+            worth = merit(self.config, counts, found)
+            if self.journal.better(worth, step):
+                self.states.keep_best(step)
+            if step < self.steps:
+                self.stopper.look(worth, step)
         return evaluation
 
     def beat(self, done: int) -> None:
@@ -185,8 +217,8 @@ class Run:
             self.interrupt(done)
 
     def adapted(self) -> SegModel:
-        """The network to score: the model as it is, or what its method makes of it for the target."""
-        return self.parts.method.adapted(self.parts.model)
+        """The network to score: the model or its average as it is, or what the method makes of that for the target."""
+        return self.parts.method.adapted(self.parts.kept)
 
     def score(self, network: SegModel, split: Split, done: int) -> torch.Tensor:
         """Per-image confusion counts (N, K, K) of `network`, made of the model after `done` updates."""
@@ -218,46 +250,6 @@ class Run:
             curves(self.folder / "curves.png", self.journal.history(), self.journal.evaluations)
         except Exception as fault:
             warnings.warn(f"no pictures of {self.planned.name}: {fault}", stacklevel=2)
-
-    def record(self, chosen: int, read: Lesson, per_image: dict[str, torch.Tensor]) -> RunRecord:
-        commit, dirty = machine.commit()
-        seconds = {**self.journal.seconds, "total": sum(self.journal.seconds.values())}
-        domains, crop = (self.config.source, *self.config.evaluate_on), self.config.crop_px
-        return RunRecord(
-            run_id=self.planned.run_id,
-            name=self.planned.name,
-            sweep=self.place.sweep,
-            config=self.config,
-            synthetic=any(names.dataset_info(Domain.parse(d).dataset).synthetic for d in domains),
-            classes=self.info.class_names,
-            confusion={domain: _plain(counts.sum(0)) for domain, counts in per_image.items()},
-            images_scored={domain: len(counts) for domain, counts in per_image.items()},
-            history=self.journal.history(),
-            evaluations=tuple(self.journal.evaluations),
-            chosen_step=chosen,
-            steps=self.steps,
-            images_seen=self.steps * self.config.batch_size,
-            source_images=len(read.labelled),
-            target_images=0 if read.target is None else len(read.target),
-            training_macs=training_macs(self.config, crop_size(read.labelled.images.shape[-2:], crop), self.steps),
-            resumed_at=tuple(self.journal.resumed_at),
-            seconds={name: round(value, 3) for name, value in seconds.items()},
-            memory_bytes=peak_memory(self.place.device),
-            device=machine.device_label(self.place.device, torch.get_num_threads()),
-            machine=machine.describe(self.place.device),
-            software=machine.software(),
-            commit=commit,
-            dirty=dirty,
-            data_digests=dict(sorted(self.digests.items())),
-            code=self.code,
-            weights_sha256=self.weights,
-            started_utc=self.journal.started_utc,
-            finished_utc=utc_now(),
-        )
-
-
-def _plain(counts: torch.Tensor) -> Counts:
-    return tuple(tuple(row) for row in counts.tolist())
 
 
 def _only(split: Split, index: int) -> Split:

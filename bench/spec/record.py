@@ -9,9 +9,10 @@ from pydantic import Field
 from bench.spec.request import RunConfig
 from bench.spec.values import JSON, Component, Frozen
 
-SCHEMA = 2
+SCHEMA = 3
 """Schema number of records. History: 1 (2026-11) first; 2 (2026-11) what a run was made with (digests of code and of
-starting weights), target images, multiply-adds of its training, scores that need no label."""
+starting weights), target images, multiply-adds of its training, scores that need no label; 3 (2026-11) precision and
+layout as they were picked, what it started from, its teacher, where it stopped early, batches without a label."""
 
 
 class Measurement(Frozen):
@@ -54,6 +55,11 @@ class RunRecord(Frozen):
     of the weights it started from, `target_images` how many images of the target it had without labels,
     `training_macs` the multiply-adds of all forward and backward passes of its steps, as they are counted on a step
     without memory; what a method does between steps is not in it.
+
+    `steps` are the updates that were made: with `stopped_at` the run ended there, before its time, because its scores
+    had ceased to grow.  `picked` is the precision, memory layout and compilation in use on this device, `init` what the
+    weights were started from and `teacher` the network that taught, None for none; `unlabelled_batches` counts batches
+    of the labelled split without one labelled pixel.
     """
 
     schema_number: int = SCHEMA
@@ -76,6 +82,11 @@ class RunRecord(Frozen):
     source_images: int
     target_images: int = 0
     training_macs: int | None = None
+    picked: dict[str, JSON] = Field(default_factory=dict)
+    init: dict[str, JSON] | None = None
+    teacher: dict[str, JSON] | None = None
+    stopped_at: int | None = None
+    unlabelled_batches: int | None = None
     resumed_at: tuple[int, ...] = ()
     seconds: dict[str, float]
     memory_bytes: dict[str, int | None]

@@ -31,6 +31,11 @@ class RunConfig(Frozen):
 
     `source`, `target` and `evaluate_on` are written `dataset/domain`; sizes are (height, width).  Component options
     are complete (every default spelled out) once `bench.names.resolve_config` has seen it.
+
+    A step is one update, made of `accumulate` batches of `batch_size`.  `ema` is the decay of an average of weights and
+    buffers, which is then what is scored.  After `patience` evaluations in a row without a gain of more than `min_gain`
+    over the last (in the unit of `choose`, as mIoU in 0..1) a run ends.  `channels_last: auto` goes with
+    `precision: auto`, and is off beside any other precision.
     """
 
     model: Component
@@ -64,7 +69,7 @@ class RunConfig(Frozen):
     min_gain: float = Field(default=0.0, ge=0)
     init: str | None = None
     precision: Literal["fp32", "tf32", "bf16", "fp16", "auto"] = "fp32"
-    channels_last: bool | Literal["auto"] = False
+    channels_last: bool | Literal["auto"] = "auto"
     compile: bool = False
     deterministic: bool = False
     seed: int = Field(default=0, ge=0, lt=2**32)
@@ -78,6 +83,23 @@ class RunConfig(Frozen):
         if self.choose not in ("last", "source_val") and self.target is None:
             raise ValueError(f"`choose: {self.choose}` needs a `target`")
         return self
+
+    @model_validator(mode="after")
+    def _stops_early(self) -> RunConfig:
+        if self.patience is None:
+            if self.min_gain:
+                raise ValueError("`min_gain` says what `patience` waits for: set `patience` too")
+        elif self.choose == "last":
+            raise ValueError("`patience` waits for a gain of what `choose` names: set `choose`, such as source_val")
+        elif self.steps is not None:
+            self.can_stop(self.steps)
+        return self
+
+    def can_stop(self, steps: int) -> None:
+        """Raises ValueError where a run of `steps` updates is over before `patience` could end it."""
+        if self.patience is not None and (first := (self.patience + 1) * self.evaluate_every) >= steps:
+            problem = f"`patience: {self.patience}` could stop a run after {first} updates at the earliest"
+            raise ValueError(f"{problem}, and this one has {steps}: lower `patience` or `evaluate_every`")
 
 
 class CostRequest(Frozen):
@@ -101,9 +123,10 @@ class PlannedRun(Frozen):
 
 
 class Sweep(Frozen):
-    """A named, ordered list of runs."""
+    """A named, ordered list of runs.  Its `trackers` watch them and decide nothing, so no file remembers them."""
 
     name: str
     about: str = ""
     runs: tuple[PlannedRun, ...]
     cost: CostRequest | None = CostRequest()
+    trackers: tuple[Component, ...] = Field(default=(), exclude=True)

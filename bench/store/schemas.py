@@ -21,7 +21,18 @@ def _made_with(plain: dict[str, Any]) -> dict[str, Any]:
     return {**unknown, "target_images": 0, **plain, "evaluations": along}
 
 
-UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _made_with}
+def _picked(plain: dict[str, Any]) -> dict[str, Any]:
+    """2 -> 3.  What was asked for was what a run had, but that TF32 was noted where there is none, too."""
+    if plain["kind"] != "run":
+        return plain
+    precision = plain["config"].get("precision", "fp32")
+    if precision == "tf32" and plain["memory_bytes"].get("device_peak") is None:  # on a CPU
+        precision = "fp32"
+    picked = {"precision": precision, "channels_last": False, "compile": False}
+    return {"picked": picked, "init": None, "teacher": None, "stopped_at": None, "unlabelled_batches": None, **plain}
+
+
+UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _made_with, 2: _picked}
 """Schema number -> (object with that number -> its content under the next number).  `kind` tells what it is."""
 
 
