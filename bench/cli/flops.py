@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from bench.cli.console import is_live, make_console, print_table, say
+from bench.cli.plugins import Plugin
 from bench.cli.sizes import parse_size
 from bench.cli.sweeping import print_json
 from bench.spec import BenchError, Component, ExitCode, Size
@@ -49,6 +50,7 @@ def flops(
     published: Annotated[
         bool, typer.Option("--published", help="Show how two published figures, 1.11T and 37.902G, came to be.")
     ] = False,
+    plugin: Plugin = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
 ) -> int:
     """Count parameters and operations, per image; needs no weights, no data and no GPU."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 import typer
 
 from bench.cli.console import print_table, say
+from bench.cli.plugins import Plugin
 from bench.cli.sizes import parse_size
 from bench.cli.sweeping import Results, print_json
 from bench.spec import BenchError, ExitCode
@@ -43,6 +44,7 @@ def latency(
     repeats: Annotated[int, typer.Option(min=1, max=100, help="How many fresh processes.")] = 3,
     device: Annotated[str, typer.Option(metavar="auto|cpu|cuda[:N]", help="Where to measure.")] = "auto",
     results: Results = Path("results"),
+    plugin: Plugin = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
     energy: Annotated[
         bool, typer.Option("--energy", help="Also measure joules per image, where the GPU tells.")

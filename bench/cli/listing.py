@@ -11,19 +11,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bench.cli.console import print_table
+from bench.cli.console import print_table, say
+from bench.cli.plugins import Plugin
 from bench.cli.sweeping import Override, Results, Select, print_json
 from bench.spec import BenchError, ExitCode, printable
 
 if TYPE_CHECKING:
-    from bench.names import Option
+    from bench.names import Entry, Option
+    from bench.names.families import Family
 
 
 def list_components(
     kind: Annotated[str | None, typer.Argument(metavar="[KIND]", help="models, losses, datasets, ...")] = None,
+    plugin: Plugin = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
 ) -> int:
-    """Show what a sweep file can name, with options and defaults."""
+    """Show what a sweep file can name, with options and defaults, and who offers it."""
     from bench import names
 
     plural = {PLURAL.get(k, k + "s"): k for k in names.TABLES if k != "executor"}
@@ -33,20 +36,38 @@ def list_components(
     kinds = sorted(plural.values()) if kind is None else [{**plural, **singular}[kind]]
     rows, documents = [], []
     for one in kinds:
-        for name in names.names(one):
-            entry, options = names.entry(one, name), names.options(one, name)
-            written = ", ".join(_option(k, o) for k, o in options.items())
-            domains = some(names.dataset_info(name).domains) if one == "dataset" else ""
-            about = entry.about + (f" [{domains}]" if domains else "") + (f" ({entry.paper})" if entry.paper else "")
-            about += f" [passes {entry.passes}; more networks: {entry.networks}]" if entry.passes else ""
-            rows.append((one, name, about, written, entry.origin))
+        examples = {family.example: family for family in names.families(one).values()}
+        for name in (*names.names(one), *examples):
+            try:
+                entry, options = names.entry(one, name), names.options(one, name)
+                about = _about(entry)
+            except Exception as fault:  # a plug-in of somebody else's, whose fault is not that of the rest
+                say(f"bench: warning: {one} '{name}' is left out: {fault}", sys.stderr)
+                continue
+            said = name if name not in examples else examples[name].pattern
+            origin = entry.origin if name not in examples else _library(examples[name])
+            rows.append((one, said, about, ", ".join(_option(k, o) for k, o in options.items()), origin))
             defaults = {k: {"default": o.default, "required": o.required} for k, o in options.items()}
-            documents.append({"kind": one, "name": name, "about": about, "options": defaults, "origin": entry.origin})
+            documents.append({"kind": one, "name": said, "about": about, "options": defaults, "origin": origin})
     if as_json:
         print_json({"components": documents})
     else:
         print_table(("kind", "name", "what it is", "options", "from"), rows)
     return ExitCode.OK
+
+
+def _about(entry: Entry) -> str:
+    """What a component says of itself, its paper, and what there is to know of a dataset or a method."""
+    from bench import names
+
+    domains = some(names.dataset_info(entry.name).domains) if entry.kind == "dataset" else ""
+    about = entry.about + (f" [{domains}]" if domains else "") + (f" ({entry.paper})" if entry.paper else "")
+    return about + (f" [passes {entry.passes}; more networks: {entry.networks}]" if entry.passes else "")
+
+
+def _library(family: Family) -> str:
+    """A library by name, and how to get it where it is not installed."""
+    return family.package if family.installed else f"{family.package} (not installed: {family.remedy})"
 
 
 PLURAL = {"augment": "augment", "groups": "groups", "loss": "losses", "scoring": "scoring"}
@@ -68,6 +89,7 @@ def _value(value: Any) -> str:
 def validate(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Sweep files.")],
     override: Override = None,
+    plugin: Plugin = None,
 ) -> int:
     """Check sweep files and print every fault, one a line."""
     from bench.sweep import load_sweep, problems
@@ -89,6 +111,7 @@ def status(
     select: Select = None,
     override: Override = None,
     results: Results = Path("results"),
+    plugin: Plugin = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
 ) -> int:
     """Show what has become of each run of a sweep, and why a finished one is stale."""
@@ -131,6 +154,7 @@ def show(
     select: Select = None,
     override: Override = None,
     results: Results = Path("results"),
+    plugin: Plugin = None,
 ) -> int:
     """Print resolved configurations (of a sweep file) or a whole record (of a run), as JSON."""
     from bench.store import Store, parse

@@ -7,6 +7,7 @@ import importlib.metadata
 import os
 import platform
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +23,24 @@ _SETTINGS = (
     "PYTORCH_CUDA_ALLOC_CONF",
 )
 
+_LIBRARIES = {
+    "segmentation_models_pytorch": "segmentation-models-pytorch",
+    "timm": "timm",
+    "transformers": "transformers",
+}
+"""Modules that give networks -> the package each comes from."""
+
 
 def software() -> dict[str, JSON]:
-    """Versions (null where not installed), torch's precision flags, and environment settings that change timings."""
+    """Versions (null where not installed), torch's precision flags, and environment settings that change timings.
+
+    Of libraries that give networks, those that this process has loaded.
+    """
     import torch
 
     found: dict[str, JSON] = {name: version(name) for name in ("bench", "torch", "torchvision", "numpy", "fvcore")}
     cudnn: Any = torch.backends.cudnn
+    found |= {package: version(package) for module, package in _LIBRARIES.items() if module in sys.modules}
     found["python"] = platform.python_version()
     found["cuda"] = torch.version.cuda
     try:

@@ -38,9 +38,18 @@ class Family(NamedTuple):
             return f"unknown {kind} '{name}'", head if any("/" not in word for word in self.known) else variant
         return "", ""
 
+    @property
+    def installed(self) -> bool:
+        """Whether the library is there; nothing is imported."""
+        return importlib.util.find_spec(self.module) is not None
+
+    @property
+    def remedy(self) -> str:
+        """The command that installs it."""
+        return f"pip install 'bench[{self.extra}]'" if self.extra else f"pip install {self.package}"
+
     def require(self, name: str) -> None:
         """Raises BenchError where the library is not installed."""
-        if importlib.util.find_spec(self.module) is None:
-            remedy = f"pip install 'bench[{self.extra}]'" if self.extra else f"pip install {self.package}"
+        if not self.installed:
             problem = f"'{name}' needs {self.package}, which is not installed"
-            raise BenchError(problem, remedy=remedy, key="model", code=ExitCode.ENVIRONMENT)
+            raise BenchError(problem, remedy=self.remedy, key="model", code=ExitCode.ENVIRONMENT)

@@ -37,9 +37,17 @@ def loads(configs: Iterable[RunConfig]) -> list[str]:
     found = dict.fromkeys(LOADS)
     for config in configs:
         for kind in ("dataset", "model", "loss", "method", "optimizer", "groups", "scheduler", "sampler", "scoring"):
-            found[names.entry(kind, getattr(config, kind).name).build.partition(":")[0]] = None
-        found |= dict.fromkeys(names.entry("augment", c.name).build.partition(":")[0] for c in config.augment)
+            found |= dict.fromkeys(_modules(kind, getattr(config, kind).name))
+        for component in config.augment:
+            found |= dict.fromkeys(_modules("augment", component.name))
     return [*found, "bench.names.code:keep"]
+
+
+def _modules(kind: str, name: str) -> list[str]:
+    """What building a component imports, as far as its name tells."""
+    row = names.entry(kind, name)
+    family = names.families(kind).get(name.partition(":")[0]) if row.variant else None
+    return [row.build.partition(":")[0], *([family.module] if family and family.installed else [])]
 
 
 @dataclass
