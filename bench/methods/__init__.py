@@ -8,6 +8,7 @@ dacs, self_training, mic               a teacher's labels, step by step
 cbst, iast                             labels in rounds
 adabn, test_bn, tent                   statistics of normalisation
 prior_correction                       shares of classes
+distillation                           a larger network's opinion of the labelled images
 """
 
 from bench.spec import MethodSpec
@@ -38,6 +39,14 @@ METHODS = {
     ),
     "combined": MethodSpec("bench.methods.combined:combined", "several", "", "images", "its parts'", "its parts'"),
     "dacs": MethodSpec("bench.methods.dacs:dacs", "DACS", "arXiv 2007.08702", "images", "1 teacher", "3 / 2"),
+    "distillation": MethodSpec(
+        "bench.methods.distillation:distillation",
+        "Distillation",
+        "arXiv 1503.02531",
+        "nothing",
+        "1 teacher",
+        "1 / 1, and the teacher's 2 / 1",
+    ),
     "fda": MethodSpec("bench.methods.fda:fda", "FDA", "arXiv 2004.05498", "images", "none", "1 / 1"),
     "iast": MethodSpec("bench.methods.iast:iast", "IAST", "arXiv 2008.12197", "images", "1 copy", "3 / 2"),
     "joint": MethodSpec("bench.methods.oracle:joint", "joint", "", "labels", "none", "1 / 1"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor
 
 from bench import names
@@ -41,6 +42,10 @@ class Combined(Method):
     def note(self, outputs: Mapping[str, Tensor]) -> None:
         for part in self.parts:
             part.note(outputs)
+
+    def beside(self, model: SegModel, outputs: Mapping[str, Tensor], batch: Batch) -> Tensor | None:
+        found = [loss for part in self.parts if (loss := part.beside(model, outputs, batch)) is not None]
+        return torch.stack(found).sum() if found else None
 
     def adapt(self, model: SegModel, batch: Batch) -> Iterator[tuple[str, Tensor]]:
         for part in self.parts:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from bench.methods.unlabelled import Unlabelled
     from bench.models.segmodel import SegModel
 
+    OtherNetwork = Callable[[str | dict[str, Any], str | None], SegModel]
+
 Loss = Callable[[Mapping[str, Tensor], Tensor], Tensor]
 """A segmentation loss: (outputs of the model, labels int64 (N, H, W)) -> scalar."""
 
@@ -24,7 +26,8 @@ class Setting:
     """What a method is told once, before the first step.
 
     `target` are the unlabelled images of the target, None for a run without one; `source_shares` (K,) the part of the
-    labelled pixels that each class has in the labelled split; `seed` the run's.
+    labelled pixels that each class has in the labelled split; `seed` the run's.  `network(what, weights)` gives another
+    network for the run's classes, on its device: `what` is a run's id or a model (with options), `weights` a file.
     """
 
     device: torch.device
@@ -33,6 +36,7 @@ class Setting:
     num_classes: int
     target: Unlabelled | None = None
     source_shares: tuple[float, ...] = ()
+    network: OtherNetwork | None = None
 
 
 class Method:
@@ -85,14 +89,19 @@ class Method:
         return batch
 
     def supervised(self, model: SegModel, batch: Batch) -> Tensor:
-        """The loss on labelled images."""
+        """The loss on labelled images; what `beside` adds to it has a gradient there and no part in its value."""
         outputs = model(batch.images)
         self.note(outputs)
-        return self.loss(outputs, batch.labels)
+        loss, more = self.loss(outputs, batch.labels), self.beside(model, outputs, batch)
+        return loss if more is None else loss + (more - more.detach())
 
     def note(self, outputs: Mapping[str, Tensor]) -> None:
         """Told the outputs on labelled images before `adapt`: what is kept of them must be detached."""
         return
+
+    def beside(self, model: SegModel, outputs: Mapping[str, Tensor], batch: Batch) -> Tensor | None:
+        """A loss on the same outputs, for whoever has one: they then need no second pass."""
+        return None
 
     def adapt(self, model: SegModel, batch: Batch) -> Iterator[tuple[str, Tensor]]:
         """The losses that adapt, in turn."""

@@ -25,11 +25,15 @@ CLASSES, STEPS, SIZE = 3, 10, (32, 32)
 class Toy(SegModel):
     """Logits at half the size; BN and dropout, as real networks have them."""
 
-    def __init__(self, classes: int = CLASSES, *, aux: bool = True) -> None:
+    def __init__(self, classes: int = CLASSES, *, aux: bool = True, width: int = 6) -> None:
         super().__init__()
-        self.stem, self.bn = nn.Conv2d(3, 6, 3, 2, 1), nn.BatchNorm2d(6)
-        self.drop, self.head = nn.Dropout2d(0.2), nn.Conv2d(6, classes, 1)
-        self.side = nn.Conv2d(6, classes, 1) if aux else None
+        self.stem, self.bn = nn.Conv2d(3, width, 3, 2, 1), nn.BatchNorm2d(width)
+        self.drop, self.head = nn.Dropout2d(0.2), nn.Conv2d(width, classes, 1)
+        self.side = nn.Conv2d(width, classes, 1) if aux else None
+
+    def stages(self) -> list[tuple[str, list[nn.Module]]]:
+        heads = [self.drop, self.head, *([] if self.side is None else [self.side])]
+        return [("stem", [self.stem, self.bn]), ("head", heads)]
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         seen = torch.relu(self.bn(self.stem(images)))
@@ -88,9 +92,22 @@ def built(name: str | list[Any], classes: int = CLASSES, **options: Any) -> Meth
 
 
 def setting(target: Unlabelled | None = None, *, device: torch.device = CPU, classes: int = CLASSES) -> Setting:
+    def network(what: str | dict[str, Any], weights: str | None) -> Toy:
+        """A teacher: one whose weights are given is the same in every process."""
+        with torch.random.fork_rng(enabled=weights is not None), device:
+            if weights is not None:
+                torch.manual_seed(3)
+            return Toy(classes, width=9)
+
     shares = tuple((torch.arange(classes) + 1.0).div(classes * (classes + 1) / 2).tolist())
     return Setting(
-        device=device, steps=STEPS, seed=7, num_classes=classes, target=target or unlabelled(), source_shares=shares
+        device=device,
+        steps=STEPS,
+        seed=7,
+        num_classes=classes,
+        target=target or unlabelled(),
+        source_shares=shares,
+        network=network,
     )
 
 

@@ -52,12 +52,15 @@ CASES: dict[str, tuple[Name, dict[str, Any]]] = {
     "mic, weighted": ("mic", {"class_temperature": 0.1, "threshold": 0.4, "mask_px": 8}),
     "cbst, early": ("cbst", {"warm_up": 0.1, "every": 0.3, "portion": 0.5}),
     "iast, early": ("iast", {"warm_up": 0.1, "every": 0.3, "alpha": 1.0, "beta": 0.2}),
+    "distillation, given": ("distillation", {"teacher_weights": "file.pth", "temperature": 4.0}),
+    "distillation, features": ("distillation", {"feature_weight": 0.1, "weight": 0.5}),
     "tent, episodic": ("tent", {"episodic": True}),
     "fda + self_training + mic": (["fda", "self_training", "mic"], {}),
     "color_transfer + advent + minent": (["color_transfer", "advent", "minent"], {}),
     "cbst + adaptsegnet + advent": ([{"name": "cbst", "warm_up": 0.1}, "adaptsegnet", "advent"], {}),
     "adabn + prior_correction": (["adabn", "prior_correction"], {}),
     "dacs + tent": (["dacs", "tent"], {}),
+    "distillation + fda + mic": ([{"name": "distillation", "feature_weight": 0.1}, "fda", "mic"], {}),
 }
 every_method = pytest.mark.parametrize("case", CASES)
 
@@ -204,6 +207,7 @@ def test_a_run_goes_on_where_it_was_saved(case: str) -> None:
 
 
 STATEFUL = ["adaptsegnet", "advent", "mic, weighted", "cbst, early", "iast, early", "dacs + tent"]
+STATEFUL += ["distillation", "distillation + fda + mic"]
 
 
 @pytest.mark.parametrize("case", STATEFUL)
@@ -321,7 +325,8 @@ def test_without_the_target_in_a_batch_every_weight_and_statistic_is_the_same(na
     blind = running(name)
     blind.go(batches=lambda step: toy_batch(step, target=False))
     assert same(seeing.state(), blind.state())
-    assert same(seeing.model.state_dict(), finished("source_only")["model"])
+    if name != "distillation":  # which learns from more than labels, and not from the target
+        assert same(seeing.model.state_dict(), finished("source_only")["model"])
 
 
 def test_the_check_catches_a_method_that_looks() -> None:
@@ -331,7 +336,8 @@ def test_the_check_catches_a_method_that_looks() -> None:
 
 
 def test_no_label_of_the_target_can_be_reached() -> None:
-    assert {field.name for field in dataclasses.fields(Batch)} == {"images", "labels", "target_images", "step", "seed"}
+    fields = {field.name for field in dataclasses.fields(Batch)}
+    assert fields == {"images", "labels", "target_images", "step", "seed", "part"}
     assert {field.name for field in dataclasses.fields(Unlabelled)} == {"images", "names"}
     assert "labels" not in {field.name for field in dataclasses.fields(Setting)}
 
@@ -403,6 +409,11 @@ WRONG = [
     ("iast", {"beta": 2.0}),
     ("iast", {"gamma": -1.0}),
     ("tent", {"lr": 0.0}),
+    ("distillation", {"temperature": 0.0}),
+    ("distillation", {"weight": -1.0}),
+    ("distillation", {"feature_weight": -1.0}),
+    ("distillation", {"teacher_lr": 0.0}),
+    ("distillation", {"teacher": "r-0123456789abcdef", "teacher_weights": "file.pth"}),
     ("prior_correction", {"iterations": 0}),
     ("prior_correction", {"strength": 2.0}),
 ]

@@ -1,0 +1,52 @@
+"""A configuration -> the other runs whose weights it needs: those must have finished before it starts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, TypeGuard
+
+from bench.names.combined import COMBINED, PARTS
+from bench.spec import Component, RunConfig
+
+_RUN = re.compile(r"r-[0-9a-f]{16}")
+
+
+def is_run(text: Any) -> TypeGuard[str]:
+    """Whether `text` is a run's id, and no file or model."""
+    return isinstance(text, str) and _RUN.fullmatch(text) is not None
+
+
+def runs_before(config: RunConfig) -> tuple[str, ...]:
+    """The ids of the runs that `config` starts from or is taught by."""
+    named = (config.init, *(part.options.get("teacher") for part in parts_of(config.method)))
+    return tuple(dict.fromkeys(text for text in named if is_run(text)))
+
+
+def teachers_of(method: Component) -> tuple[Component, ...]:
+    """The networks, named in the configuration itself, that teach beside the model."""
+    named = (part.options.get("teacher") for part in parts_of(method))
+    return tuple(Component.model_validate(one) for one in named if one and not is_run(one))
+
+
+def parts_of(method: Component) -> tuple[Component, ...]:
+    """A method, or what it combines."""
+    if method.name != COMBINED:
+        return (method,)
+    return tuple(Component.model_validate(part) for part in method.options.get(PARTS, ()))
+
+
+def in_order(configs: Mapping[str, RunConfig], ids: Iterable[str] | None = None) -> Iterator[str]:
+    """The run ids of `configs` in their order, but each behind those that it needs the weights of."""
+    told: set[str] = set()
+    waiting = list(configs if ids is None else ids)[::-1]
+    while waiting:
+        run_id = waiting[-1]
+        first = [other for other in runs_before(configs[run_id]) if other in configs and other not in told]
+        if first:  # an id is a digest of what is needed, so nothing can need itself
+            waiting += first[::-1]
+            continue
+        waiting.pop()
+        if run_id not in told:
+            told.add(run_id)
+            yield run_id
