@@ -22,6 +22,9 @@ from bench.spec import BenchError, ExitCode
 from bench.store import replace
 from bench.store.durable import is_stale
 
+MAX_HEAD = 4096
+"""Bytes of a file's first line, at most: it holds a run's id, two numbers and a digest."""
+
 KEEP = 2
 """Checkpoints of the running loop that stay: the newest, and the one before it should the newest be damaged."""
 
@@ -47,14 +50,35 @@ def load(path: Path, *, run_id: str) -> dict[str, Any]:
         raise _refused(path, "checkpoint is damaged")
     if owner != run_id:
         raise _refused(path, f"checkpoint belongs to {owner}, not to {run_id}")
-    if not _stored_plainly(content):
-        raise _refused(path, "checkpoint claims more than its bytes hold")
+    try:
+        return parse(content)
+    except ValueError as fault:
+        raise _refused(path, f"checkpoint {fault}") from None
+
+
+def owner(content: bytes) -> str | None:
+    """The run that a file of ours says it belongs to; None for the content of any other file."""
+    try:
+        found = json.loads(content[:MAX_HEAD].partition(b"\n")[0])["run_id"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return found if isinstance(found, str) else None
+
+
+def parse(content: bytes, *, older: bool = False) -> dict[str, Any]:
+    """What torch.save wrote, on the CPU; with `older` also in the form that torch had before 1.6, which is no archive.
+
+    Raises ValueError with the reason, the end of a sentence, for what holds more than tensors and plain values or
+    claims more memory than it has bytes.
+    """
+    if not _stored_plainly(content) and not (older and not zipfile.is_zipfile(io.BytesIO(content))):
+        raise ValueError("claims more than its bytes hold")
     try:
         state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as fault:  # whole, and yet not what we write
-        raise _refused(path, f"checkpoint cannot be read ({type(fault).__name__})") from None
+        raise ValueError(f"cannot be read ({type(fault).__name__})") from None
     if not isinstance(state, dict) or any(_spread(tensor) for tensor in _tensors(state)):
-        raise _refused(path, "checkpoint claims more than its bytes hold")
+        raise ValueError("claims more than its bytes hold")
     return state
 
 
