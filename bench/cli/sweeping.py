@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from bench.cli.console import print_table
+from bench.cli.plugins import Plugin
 from bench.cli.probing import plain, print_probes, probed
 from bench.spec import BenchError, ExitCode
 
@@ -75,6 +76,7 @@ def sweep(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The sweep file (YAML).")],
     select: Select = None,
     override: Override = None,
+    plugin: Plugin = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Print the plan and check it; run nothing.")] = False,
     probe: Annotated[
         bool, typer.Option("--probe", help="With --dry-run: time a few steps of each cell; say hours and memory.")
