@@ -20,10 +20,12 @@ from bench.cli import (
     flops,
     latency,
     listing,
+    lr_find,
     reporting,
     shifting,
     storing,
     sweeping,
+    testing,
 )
 from bench.spec import BenchError, ExitCode, printable
 
@@ -37,6 +39,7 @@ app = typer.Typer(
 app.command("sweep")(sweeping.sweep)
 app.command("doctor")(doctor.doctor)
 app.command("latency")(latency.latency)
+app.command("lr-find")(lr_find.lr_find)
 app.command("flops")(flops.flops)
 app.command("compare")(comparing.compare)
 app.command("audit")(auditing.audit)
@@ -46,6 +49,7 @@ app.command("status")(listing.status)
 app.command("validate")(listing.validate)
 app.command("list")(listing.list_components)
 app.command("show")(listing.show)
+app.command("test-plugin")(testing.test_plugin)
 data.app.command("cache")(caching.cache)
 app.add_typer(data.app, name="data")
 app.add_typer(storing.app, name="store")

@@ -19,6 +19,7 @@ from bench.spec import BenchError, ExitCode, printable
 if TYPE_CHECKING:
     from bench.names import Entry, Option
     from bench.names.families import Family
+    from bench.spec import RunConfig
 
 
 def list_components(
@@ -154,26 +155,43 @@ def show(
     select: Select = None,
     override: Override = None,
     results: Results = Path("results"),
+    groups: Annotated[
+        bool, typer.Option("--groups", help="Instead a table of parameter groups: rates, decay, frozen stages.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print --groups as JSON, too.")] = False,
     plugin: Plugin = None,
 ) -> int:
     """Print resolved configurations (of a sweep file) or a whole record (of a run), as JSON."""
+    from bench.cli.grouping import tell_groups
     from bench.store import Store, parse
 
     if not re.fullmatch("r-[0-9a-f]{16}", what):
         from bench.sweep import load_sweep
 
-        print_json(
-            {
-                "runs": [
-                    r.model_dump(mode="json")
-                    for r in load_sweep(Path(what), overrides=override or [], select=select).runs
-                ]
-            }
-        )
+        runs = load_sweep(Path(what), overrides=override or [], select=select).runs
+        if groups:
+            tell_groups([(run.name, run.config) for run in runs], as_json)
+        else:
+            print_json({"runs": [run.model_dump(mode="json") for run in runs]})
         return ExitCode.OK
     store = Store(results)
     for path in (store.newest_run_file(what), Store(results / "reference").newest_run_file(what)):
         if path is not None:
-            print_json({"file": str(path), "record": parse(path)})
+            record = parse(path)
+            if groups:
+                tell_groups([(what, _config(record, path))], as_json)
+            else:
+                print_json({"file": str(path), "record": record})
             return ExitCode.OK
     raise BenchError(f"no record of {what}", remedy="`bench status FILE` lists the ids of a sweep", file=results)
+
+
+def _config(record: dict[str, Any], path: Path) -> RunConfig:
+    """The configuration of a record as today's components read it."""
+    from bench import names
+    from bench.spec import RunRecord
+
+    try:
+        return names.resolve_config(RunRecord.model_validate(record).config)
+    except BenchError as error:
+        raise error.at(file=path) from None

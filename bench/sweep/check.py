@@ -44,9 +44,9 @@ class Checker:
             try:
                 values = {key: known[settings(key)] for key, known in self.alone.items()} | self.together[together]
                 RunConfig.model_validate(values)
-                config = self.right.model_copy(update=values)  # made of the same objects, not of equal ones
-                names.check_together(config)
-                return config, []
+                made = self.right.model_copy(update=values)  # made of the same objects, not of equal ones
+                names.check_together(made)
+                return made, []
             except (KeyError, ValidationError, BenchError):
                 pass
         config, faults = check(cell)
