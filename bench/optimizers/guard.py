@@ -30,5 +30,5 @@ class FinitenessGuard:
         torch._amp_foreach_non_finite_check_and_unscale_([loss], self.bad, self.one)
 
     def spoilt(self, loss: Tensor) -> Tensor:
-        """`loss` until one was bad, nan from then on: its gradients make a GradScaler withhold every update."""
-        return loss + torch.zeros_like(self.bad) / (self.one - self.bad)
+        """`loss` until one was bad, over 0 from then on: its gradients make a GradScaler withhold every update."""
+        return loss / (self.one - self.bad)

@@ -19,7 +19,7 @@ LENGTH = frozenset(["steps", "epochs"])
 
 COMPONENTS = ("model", "method", "loss", "optimizer", "groups", "scheduler", "sampler", "scoring")
 
-USUAL = ("groups", "sampler", "scoring")
+USUAL = ("groups", "sampler", "scoring", "schedule_by", "accumulate", "channels_last")
 """Fields that go without saying while they are at their defaults."""
 
 
