@@ -71,7 +71,7 @@ def _plain(event: Event) -> dict[str, Any]:
     if isinstance(event, (RunRecord, Failure)):
         return event.model_dump(mode="json")
     if isinstance(event, Phase):
-        return {"kind": "phase", "what": event.what, "steps": event.steps}
+        return {"kind": "phase", "what": event.what, "steps": event.steps, "stages": event.stages}
     if isinstance(event, Taken):
         return {"kind": "taken", "done": event.done}
     if isinstance(event, Evaluation):

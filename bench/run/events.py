@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 from bench.spec import Evaluation, Failure, RunRecord
@@ -23,10 +23,16 @@ class Diverged(Exception):
 
 @dataclass(frozen=True)
 class Phase:
-    """What a run is doing now; `steps` is the number of updates it will have made at the end, once known."""
+    """What a run is doing now; `steps` is the number of updates it will have made at the end, once known.
+
+    `stages` are the factors of the learning rate of the network's stages, stem to head, where they have their own.
+    `telling` is one that deserves a line which stays.
+    """
 
     what: str
     steps: int | None = None
+    stages: dict[str, float] = field(default_factory=dict)
+    telling: bool = False
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ class Line:
 
 def _tell(tracker: Tracker, about: About, event: Any) -> None:
     if isinstance(event, Reached):
-        tracker.progress(event.step, event.losses, {"base": event.lr})
+        tracker.progress(event.step, event.losses, about.rates(event.lr))
     elif isinstance(event, Evaluation):
         tracker.evaluation(event)
     elif isinstance(event, (RunRecord, Failure)):
@@ -91,7 +91,7 @@ class Tracking:
     def event(self, run: PlannedRun, event: Any) -> None:
         """Take in what a run tells.  A try counts from where it begins to train."""
         if isinstance(event, Phase) and event.steps is not None and run.run_id not in self.tries:
-            self.tries[run.run_id] = self._about(run, event.steps)
+            self.tries[run.run_id] = self._about(run, event.steps, event.stages)
         about = self.tries.get(run.run_id)
         if about is not None and not isinstance(event, Taken):
             self.first.tell(about, event)
@@ -101,10 +101,10 @@ class Tracking:
             self.tries.pop(run.run_id, None)
         self._warn()
 
-    def _about(self, run: PlannedRun, steps: int) -> About:
+    def _about(self, run: PlannedRun, steps: int, stages: dict[str, float]) -> About:
         classes = names.dataset_info(run.config.dataset).class_names
         attempt = self.store.attempts(run.run_id) + 1
-        return About(run, self.sweep, self.store.run_folder(run.run_id), steps, attempt, classes)
+        return About(run, self.sweep, self.store.run_folder(run.run_id), steps, attempt, classes, stages)
 
     def _warn(self) -> None:
         """In the thread that shows things."""

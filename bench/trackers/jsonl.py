@@ -33,8 +33,14 @@ class Lines:
         path = about.folder / FILE
         path.unlink(missing_ok=True)  # whoever reads the old one, or still writes its end, keeps it
         self.file = path.open("x", encoding="utf-8", buffering=1)
-        self._line("started", run_id=about.run.run_id, name=about.run.name, sweep=about.sweep, steps=about.steps)
-        self._line("configuration", **about.run.config.model_dump(mode="json"))
+        self._line(
+            "started",
+            run_id=about.run.run_id,
+            name=about.run.name,
+            sweep=about.sweep,
+            steps=about.steps,
+            config=about.run.config.model_dump(mode="json"),
+        )
 
     def progress(
         self, step: int, losses: Mapping[str, tuple[float | None, ...]], rates: Mapping[str, tuple[float, ...]]

@@ -84,16 +84,10 @@ def _percent(value: float | None) -> str:
     return "n/a" if value is None else f"{100 * value:.2f}"
 
 
-def _settings(config: Mapping[str, Any]) -> Iterator[tuple[str, bool | float | str]]:
-    """What of a configuration fits one column each: a component is its name, with its plain options beside it."""
+def _settings(config: Mapping[str, Any], head: str = "") -> Iterator[tuple[str, bool | float | str]]:
+    """A column each for what a configuration sets, `loss.name` and `loss.threshold` for a component and its option."""
     for key, value in config.items():
         if isinstance(value, dict):
-            yield key, value["name"]
-            options = {f"{key}.{name}": option for name, option in value["options"].items()}
-            yield from (
-                (name, option) for name, option in options.items() if isinstance(option, (bool, int, float, str))
-            )
-        elif isinstance(value, (bool, int, float, str)):
-            yield key, value
-        elif value:
-            yield key, json.dumps(value)
+            yield from _settings(value, f"{head}{key}.")
+        elif value is not None:
+            yield head + key, value if isinstance(value, (bool, int, float, str)) else json.dumps(value)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
@@ -14,6 +14,7 @@ from bench.spec import Evaluation, Failure, PlannedRun, RunRecord
 class About:
     """A try of `run` that begins to train: `steps` updates in all; `attempt` counts the run's records, this one's too.
 
+    `stages` are the factors by which the learning rates of the network's stages differ from the base rate, if any do.
     What a tracker keeps lies in `folder`, the run's own; a try that goes on after a stop is told all that came before.
     """
 
@@ -23,6 +24,11 @@ class About:
     steps: int
     attempt: int
     classes: tuple[str, ...]
+    stages: dict[str, float] = field(default_factory=dict)
+
+    def rates(self, lr: Sequence[float]) -> dict[str, tuple[float, ...]]:
+        """Learning rates by name: the `base` rate and that of each stage."""
+        return {"base": tuple(lr), **{name: tuple(v * by for v in lr) for name, by in self.stages.items()}}
 
 
 class Tracker(Protocol):

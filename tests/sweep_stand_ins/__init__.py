@@ -18,3 +18,4 @@ OPTIMIZERS = {name: f"{_HERE}:{name}" for name in ("adam", "sgd")}
 SCHEDULERS = {name: f"{_HERE}:{name}" for name in ("constant", "poly")}
 SAMPLERS = {name: f"{_HERE}:{name}" for name in ("rare", "uniform")}
 SCORINGS = {name: f"{_HERE}:{name}" for name in ("sliding", "whole")}
+TRACKERS = {"board": f"{_HERE}:board"}

@@ -71,3 +71,7 @@ def whole() -> None:
 
 def sliding(*, window_px: tuple[int, int] = (64, 64)) -> None:
     """Another way of scoring."""
+
+
+def board(*, port: int = 80) -> None:
+    """What watches runs."""
