@@ -183,20 +183,22 @@ def _collapses(found: Gains) -> Iterable[Markup]:
     control = found.group.control(SOURCE_ONLY)
     never = {c.index: c.seeds for c in collapses(found, control)} if control else {}
     for row, _ in found.rows:
-        names = row.records[0].classes
-        told = [_collapse(c, names[c.index], never if row is not control else {}) for c in collapses(found, row)]
+        names, lost = row.records[0].classes, collapses(found, row)
+        alike = [c.index for c in lost if row is not control and never.get(c.index) == c.seeds]
+        told = [_collapse(c, names[c.index]) for c in lost if c.index not in alike]
+        if alike:
+            told.append(Markup(f"as source-only {joined([names[k] for k in alike])}"))
         if told:
             yield Markup(f"Lost classes (IoU below 1 %), {escape(found.group.label(row))}: {'; '.join(told)}.")
 
 
-def _collapse(lost: Collapse, name: str, control: dict[int, int]) -> Markup:
+def _collapse(lost: Collapse, name: str) -> Markup:
     """`water in 2 of 3 seeds, from step 300, 450 on`."""
     known = sorted(step for step in lost.since if step is not None)
     when = f"from step {', '.join(f'{step:,}' for step in wording.distinct(known))} on" if known else ""
     when += " (never seen alive)" if known and not lost.born else ""
     told = f"{escape(name)} in {lost.seeds} of {lost.of} seed{'s' if lost.of > 1 else ''}"
-    same = "as source-only" if control.get(lost.index) == lost.seeds else ""
-    return Markup(", ".join(word for word in (told, when, same) if word))
+    return Markup(", ".join(word for word in (told, when) if word))
 
 
 def _left_out(found: Gains) -> Iterable[Markup]:

@@ -79,6 +79,23 @@ def test_every_method_is_told_by_its_interval(contents: Contents) -> None:
     assert "TENT: sign in 2 of 3 seeds, from step 450 on." in text
 
 
+def test_what_source_only_lost_too_is_named_and_no_more(tmp_path: Path) -> None:
+    def lost(*seeds_of_fda: int) -> str:
+        folder = tmp_path / str(len(seeds_of_fda))
+        folder.mkdir()
+        controls = [
+            run(folder, name, s, dead=[0] if name == "source_only" else [])
+            for name in ("source_only", "oracle")
+            for s in (0, 1)
+        ]
+        fda = [run(folder, "fda", s, dead=[0, 2] if s in seeds_of_fda else [2]) for s in (0, 1)]
+        return section(Contents(runs=(*controls, *fda)))
+
+    assert "Lost classes (IoU below 1 %), source-only: road in 2 of 2 seeds" in lost(0)
+    assert re.search(r"FDA: road in 1 of 2 seeds.*; vegetation in 2 of 2 seeds", lost(0))
+    assert re.search(r"FDA: vegetation in 2 of 2 seeds[^;]*; as source-only road\.", lost(0, 1))
+
+
 def test_figures_are_those_of_the_counts(contents: Contents) -> None:
     text = section(contents)
     scores = {
