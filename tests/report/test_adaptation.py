@@ -81,7 +81,7 @@ def test_every_method_is_told_by_its_interval(contents: Contents) -> None:
 
 def test_what_source_only_lost_too_is_named_and_no_more(tmp_path: Path) -> None:
     def lost(*seeds_of_fda: int) -> str:
-        folder = tmp_path / str(len(seeds_of_fda))
+        folder = tmp_path / f"fda-{len(seeds_of_fda)}"
         folder.mkdir()
         controls = [
             run(folder, name, s, dead=[0] if name == "source_only" else [])
@@ -91,8 +91,9 @@ def test_what_source_only_lost_too_is_named_and_no_more(tmp_path: Path) -> None:
         fda = [run(folder, "fda", s, dead=[0, 2] if s in seeds_of_fda else [2]) for s in (0, 1)]
         return section(Contents(runs=(*controls, *fda)))
 
-    assert "Lost classes (IoU below 1 %), source-only: road in 2 of 2 seeds" in lost(0)
-    assert re.search(r"FDA: road in 1 of 2 seeds.*; vegetation in 2 of 2 seeds", lost(0))
+    one = lost(0)
+    assert "Lost classes (IoU below 1 %), source-only: road in 2 of 2 seeds" in one
+    assert re.search(r"FDA: road in 1 of 2 seeds.*; vegetation in 2 of 2 seeds", one)
     assert re.search(r"FDA: vegetation in 2 of 2 seeds[^;]*; as source-only road\.", lost(0, 1))
 
 
