@@ -71,7 +71,9 @@ class Lines:
             if run.run_id != self.current:
                 self.current, self.steps = run.run_id, 0
                 self.begin(run, head)
-            if not isinstance(event, Evaluation):
+            if getattr(event, "telling", False):
+                self.say(f"{head}: {event.what}")
+            elif not isinstance(event, Evaluation):
                 self.told(event, head)
 
     def begin(self, run: PlannedRun, head: str) -> None:

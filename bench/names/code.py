@@ -17,18 +17,22 @@ from typing import Any
 from bench import names
 from bench.names import offers
 from bench.names.combined import COMBINED, PARTS
+from bench.names.lineage import teachers_of
 from bench.names.source import file_of as _file
 from bench.names.source import module_tree as _tree
 from bench.spec import BenchError, Component, Domain, RunConfig
 
-LOOP = ("bench.train", "bench.batches", "bench.evaluate.counting")
-"""What every run goes through: steps, batches, counting.  Scores are worked out of counts anew for every table."""
+LOOP = ("bench.train", "bench.batches", "bench.run.rates", "bench.evaluate.counting")
+"""What every run goes through: steps, batches, rates, counts.  Scores are worked out of counts anew for every table."""
 
 CHOOSING = ("bench.scores.counts",)
 """What decides, beside that, which weights of a run are scored, where mIoU chooses."""
 
 LABEL_FREE = ("bench.selection.looking",)
 """What decides it where a score without target labels does."""
+
+AVERAGE, STOPPING = ("bench.methods.teacher",), ("bench.run.stopping",)
+"""What else does where an average of the weights is scored, and where a run may stop early."""
 
 NOT_DECIDING = ("spec", "names", "store", "machine", "faults")
 """Units of this package that carry numbers and make none."""
@@ -52,18 +56,28 @@ def code_digests(config: RunConfig) -> dict[str, str]:
     """
     domains = (config.source, *([config.target] if config.target else []), *config.evaluate_on)
     datasets = {names.dataset_of(config.dataset, Domain.parse(domain)).name for domain in domains}
-    choosing = CHOOSING if config.choose in ("source_val", "oracle") else LABEL_FREE
-    parts = {"loop": _digest(LOOP if config.choose == "last" else LOOP + choosing)}
+    parts = {"loop": _digest(_loop(config))}
     parts["dataset"] = part_digest("dataset", frozenset(datasets))
     parts |= origins("dataset", datasets)
     for kind in KINDS:
         chosen = getattr(config, kind)
         components = (chosen,) if isinstance(chosen, Component) else chosen
         if components and (kind, chosen) != PLAIN:
-            used = frozenset(name for one in components for name in _names(one))
+            teachers = teachers_of(config.method) if kind == "model" else ()
+            used = frozenset(name for one in (*components, *teachers) for name in _names(one))
             parts[kind] = part_digest(kind, used)
             parts |= origins(kind, used)
     return dict(sorted(parts.items()))
+
+
+def _loop(config: RunConfig) -> tuple[str, ...]:
+    """The modules of the loop that a run of `config` goes through."""
+    found = LOOP
+    if config.choose != "last":
+        found += CHOOSING if config.choose in ("source_val", "oracle") else LABEL_FREE
+    if config.ema is not None:
+        found += AVERAGE
+    return found if config.patience is None else found + STOPPING
 
 
 def origins(kind: str, used: Iterable[str]) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeGuard
 
 from bench.names.combined import COMBINED, PARTS
@@ -29,6 +29,16 @@ def teachers_of(method: Component) -> tuple[Component, ...]:
     return tuple(Component.model_validate(one) for one in named if one and not is_run(one))
 
 
+def weights_before(config: RunConfig) -> dict[str, str]:
+    """`init` and `teacher`, whichever there is -> the run or the file whose weights it takes."""
+    options = [part.options for part in parts_of(config.method) if "teacher" in part.options]
+    given = [
+        o.get("teacher_weights") or o["teacher"] for o in options if o.get("teacher_weights") or is_run(o["teacher"])
+    ]
+    found = {"init": config.init, "teacher": given[0] if given else None}
+    return {what: text for what, text in found.items() if text}
+
+
 def parts_of(method: Component) -> tuple[Component, ...]:
     """A method, or what it combines."""
     if method.name != COMBINED:
@@ -36,10 +46,10 @@ def parts_of(method: Component) -> tuple[Component, ...]:
     return tuple(Component.model_validate(part) for part in method.options.get(PARTS, ()))
 
 
-def in_order(configs: Mapping[str, RunConfig], ids: Iterable[str] | None = None) -> Iterator[str]:
+def in_order(configs: Mapping[str, RunConfig]) -> Iterator[str]:
     """The run ids of `configs` in their order, but each behind those that it needs the weights of."""
     told: set[str] = set()
-    waiting = list(configs if ids is None else ids)[::-1]
+    waiting = list(configs)[::-1]
     while waiting:
         run_id = waiting[-1]
         first = [other for other in runs_before(configs[run_id]) if other in configs and other not in told]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import operator
 import os
@@ -10,11 +11,16 @@ from typing import Any
 
 from bench import names
 from bench.names.code import KINDS, changed_parts, part_digest
+from bench.names.lineage import is_run, weights_before
 from bench.spec import Component, Domain, RunConfig
 from bench.store import Made, Memory, Store, canonical, mark
+from bench.store.memory import settled
 
-DECIDING = (*KINDS, "choose", "dataset", "source", "target", "evaluate_on", "resize_px")
+DECIDING = (*KINDS, "choose", "dataset", "source", "target", "evaluate_on", "resize_px", "init")
 """Fields of a configuration on which its code and its data depend."""
+
+WEIGHTS = "weights"
+"""What stands in the place of a split where a record notes the file of weights that a run was given."""
 
 Changed = tuple[tuple[str, ...], tuple[str, ...]]
 """Parts of the code, and domains."""
@@ -25,7 +31,7 @@ class Changes:
 
     def __init__(self, store: Store) -> None:
         self.memory = Memory(store.work / "data.json")
-        self.cache = store.work / "cache"
+        self.cache, self.runs = store.work / "cache", store.work / "runs"
         self.values = operator.itemgetter(*DECIDING)
         self.known: dict[tuple[int, ...], Changed] = {}
         self.seen: list[Any] = []
@@ -49,9 +55,11 @@ class Changes:
     def _changed_data(self, config: RunConfig, made: Made) -> tuple[str, ...]:
         """The domains of which a split is not what the record's was."""
         changed: dict[str, None] = {}
+        given = weights_before(config)
         for where, recorded in sorted(made.data.items()):
             domain, _, split = where.rpartition(":")
-            if self._today(config, domain, split) not in (None, recorded):
+            today = self._of_weights(given.get(domain)) if split == WEIGHTS else self._today(config, domain, split)
+            if today not in (None, recorded):
                 changed[domain] = None
         return tuple(changed)
 
@@ -69,6 +77,24 @@ class Changes:
             except Exception:  # a dataset that fails has no say in whether a run is finished
                 self.digests[key] = None
         return self.digests[key]
+
+    def _of_weights(self, text: str | None) -> str | None:
+        """The digest of the weights of a run or a file, None where they are not here; read once for as long as they
+        stay as they are."""
+        if text is None:
+            return None
+        path = self.runs / text / "chosen.pt" if is_run(text) else Path(text.rpartition(":")[2]).expanduser()
+        try:
+            stat, name = os.stat(path), f"weights {path.absolute()}"
+            found = self.memory.recall(name, mark(stat))
+            if not isinstance(found, str):
+                with path.open("rb") as file:
+                    found = hashlib.file_digest(file, "sha256").hexdigest()
+                if settled(stat):
+                    self.memory.learn(name, mark(stat), found)
+            return found
+        except OSError:
+            return None
 
     def _drawn(self, part: Component, where: Domain, split: str) -> str:
         """What a dataset without files says of itself, remembered for as long as its code stays."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
@@ -71,7 +72,7 @@ def _plain(event: Event) -> dict[str, Any]:
     if isinstance(event, (RunRecord, Failure)):
         return event.model_dump(mode="json")
     if isinstance(event, Phase):
-        return {"kind": "phase", "what": event.what, "steps": event.steps, "stages": event.stages}
+        return {"kind": "phase", **dataclasses.asdict(event)}
     if isinstance(event, Taken):
         return {"kind": "taken", "done": event.done}
     if isinstance(event, Evaluation):

@@ -72,6 +72,8 @@ class Run:
         yield Phase("reading images")
         with self.journal.timed("prepare"):
             read, tests, along = self.prepare()
+        if self.begun:
+            yield Phase(f"starting from {self.begun}", telling=True)
         beside: dict[str, Kept] = {"stopper": self.stopper, "blanks": self.blanks}
         self.states = States(
             self.planned, self.place, self.lease, self.parts, self.journal, self.info, dict(self.digests), beside
@@ -113,7 +115,13 @@ class Run:
         self.begun = start(parts.model, self.config, self.place.store)
         self.weights = weights_digest(parts.model)
         self.parts = attach(parts, self.config, read, self.device, self.steps, self.teachers)
+        self.digests |= {f"{what}:weights": sha256 for what, sha256 in self.foreign().items() if sha256}
         return read, tests, along
+
+    def foreign(self) -> dict[str, str | None]:
+        """The digests of the files of weights that this run was given."""
+        teacher = (self.teachers.facts or {}).get("sha256")
+        return {"init": self.begun.sha256 if self.begun else None, "teacher": teacher}
 
     def split(self, split: str, domain: str) -> Split:
         """A split of a domain, its digest noted."""
@@ -150,7 +158,7 @@ class Run:
             scaler=parts.scaler,
             start=start,
             accumulate=config.accumulate,
-            average=parts.average,
+            follow=parts.follow,
         )
         done, saved, waited = start, time.monotonic(), 0.0
         while done < self.steps and self.stopper.stopped_at is None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench import names
+from bench.names.lineage import in_order
 from bench.spec import BenchError, PlannedRun, RunConfig, Sweep
 from bench.sweep.cells import MAX_RUNS, MAX_VALUES, Cell, cells, count, place, values
 from bench.sweep.check import Checker
@@ -68,6 +69,7 @@ def _expand(path: Path, overrides: Sequence[str]) -> tuple[Sweep | None, list[Be
         good = {}
     if reader.faults:
         return None, sorted(reader.faults, key=lambda error: (error.line or 0, error.column or 0))
+    good = {run_id: good[run_id] for run_id in in_order(good)}
     configs = list(good.values())
     triples = zip(readable(configs, list(good)), good, configs, strict=True)
     runs = tuple(PlannedRun(name=name, run_id=run_id, config=config) for name, run_id, config in triples)
