@@ -20,7 +20,6 @@ from bench.run.tracking import Tracking
 from bench.spec import BenchError, Component, Evaluation, ExitCode, Failure, PlannedRun, RunConfig, RunRecord
 from bench.store import Store
 from bench.sweep import load_sweep, problems
-from bench.trackers.jsonl import Lines
 
 CLASSES = names.dataset_info("landcover").class_names
 HALF = tuple(tuple(int(i == j) + int(j == 0) for j in range(len(CLASSES))) for i in range(len(CLASSES)))
@@ -235,16 +234,23 @@ def test_a_tracker_that_hangs_is_left_behind(
     go.set()
 
 
+def test_who_stops_at_once_waits_for_no_tracker(
+    run: PlannedRun, store: Store, seen: Callable[[str], Seen], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, go = seen(""), threading.Event()
+    monkeypatch.setattr(tracking, "CLOSE_S", 1e6)
+    monkeypatch.setattr(one, "_note", lambda what: go.wait())
+    with pytest.raises(KeyboardInterrupt), Tracking([WANDB], store, "s") as trackers:
+        trackers.event(run, Phase("training", 6))
+        raise KeyboardInterrupt
+    go.set()
+
+
 def test_json_lines_that_cannot_be_written_stop_no_run(run: PlannedRun, store: Store) -> None:
     folder = store.run_folder(run.run_id)
     (folder / "events.jsonl").mkdir(parents=True)
     with pytest.warns(UserWarning, match="jsonl tells no more of tiny"):
         watched(run, store)
-
-
-def test_all_that_a_tracker_may_raise_is_caught() -> None:
-    """Lines are a Tracker; the type checker says so of the others, too."""
-    assert {"progress", "evaluation", "picture", "ended"} <= set(dir(Lines))
 
 
 # ------------------------------------------------------------------ the libraries, read back

@@ -125,7 +125,8 @@ class Tracking:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, at: TracebackType | None) -> None:
-        self.close()
+        if kind is not KeyboardInterrupt:  # Ctrl-C twice stops at once
+            self.close()
 
 
 def _built(component: Component) -> Start:
