@@ -240,9 +240,13 @@ def test_who_stops_at_once_waits_for_no_tracker(
     one, go = seen(""), threading.Event()
     monkeypatch.setattr(tracking, "CLOSE_S", 1e6)
     monkeypatch.setattr(one, "_note", lambda what: go.wait())
-    with pytest.raises(KeyboardInterrupt), Tracking([WANDB], store, "s") as trackers:
-        trackers.event(run, Phase("training", 6))
+
+    def events() -> Iterator[Any]:
+        yield from (Phase("training", 6), stopped(run))
         raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        watched(run, store, WANDB, events=events())
     go.set()
 
 
