@@ -64,7 +64,7 @@ def lr_find(
         except BenchError as error:
             if error.code == ExitCode.ENVIRONMENT:
                 raise
-            print("bench: error:", error.at(key=runs[0].name), file=sys.stderr)
+            print("bench: error:", f"{runs[0].name}: {error}", file=sys.stderr)
             worst = worst or error.code
             continue
         told.append(_kept(runs, found, folder))

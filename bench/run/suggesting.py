@@ -21,6 +21,10 @@ CLEAR = 2.0
 """A fall that is less than this many times the noise of a single loss may be none."""
 
 
+BEGUN = 0.1
+"""Share of a fall that is made where the fall is said to begin."""
+
+
 class Watch:
     """Told one loss after the other, says when they have broken away."""
 
@@ -62,26 +66,31 @@ def smoothed(losses: Sequence[float]) -> list[float]:
 def suggestions(rates: Sequence[float], losses: Sequence[float]) -> dict[str, float]:
     """Rates to begin with, by rule, the one to take first; nothing where the losses do not clearly fall.
 
-    `valley`: the middle of the longest falling run of the smooth curve (its longest sequence of ever lower points);
-    `steepest`: where the smooth curve falls most for a factor in the rate; `minimum/10`: a tenth of where it is lowest.
+    `valley`: the middle of the longest fall of the smooth curve, its longest sequence of ever lower points, from where
+    a tenth of that fall is made; `steepest`: where the smooth curve falls most for a factor in the rate; `minimum/10`:
+    a tenth of where it is lowest.
 
-    Source: the test itself is that of L. N. Smith 2017, arXiv 1506.01186, section 3.3; the rules are those of fastai's
-    `lr_find`.  Differs from these in: the curve is smoothed to both sides, and there may be no suggestion.
+    Source: the test itself is that of L. N. Smith 2017, arXiv 1506.01186, section 3.3; the rules are after those of
+    fastai's `lr_find`.  Differs from these in: the curve is smoothed to both sides; the middle is that of the fall on
+    the logarithmic axis, without the flat part before it, where any drift counts as falling; there may be no
+    suggestion.
     """
     curve = smoothed(losses)
     if len(curve) < 3:
         return {}
     run = falling(curve)
     noise = math.sqrt(sum((min(a, ceiling(min(losses))) - b) ** 2 for a, b in zip(losses, curve, strict=True)))
-    if curve[run[0]] - curve[run[-1]] <= CLEAR * noise / math.sqrt(len(curve)):
+    fall = curve[run[0]] - curve[run[-1]]
+    if fall <= CLEAR * noise / math.sqrt(len(curve)):
         return {}
+    begun = next(i for i in run if curve[run[0]] - curve[i] >= BEGUN * fall)
     lowest = curve.index(min(curve))
     falls = [
         (a - b) / math.log(high / low) for (a, b), (low, high) in zip(pairwise(curve), pairwise(rates), strict=True)
     ]
     steepest = max(range(len(falls)), key=falls.__getitem__)
     return {
-        "valley": math.sqrt(rates[run[0]] * rates[run[-1]]),
+        "valley": math.sqrt(rates[begun] * rates[run[-1]]),
         "steepest": math.sqrt(rates[steepest] * rates[steepest + 1]),
         "minimum/10": rates[lowest] / 10,
     }
