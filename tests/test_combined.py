@@ -36,7 +36,7 @@ def test_a_list_is_one_component_with_every_option_spelled_out(tmp_path: Path) -
     loss = one(tmp_path, "[cross_entropy, {name: ohem, threshold: 0.7, weight: 0.5}]").loss
     assert loss.name == "combined"
     first, second = loss.options["parts"]
-    assert first == {"name": "cross_entropy", "aux_weight": 0.0}
+    assert first == {"name": "cross_entropy", "aux_weight": 0.0, "weights": None, "label_smoothing": 0.0}
     assert second["threshold"] == 0.7
     assert second["weight"] == 0.5
     assert second["min_kept"] == names.options("loss", "ohem")["min_kept"].default

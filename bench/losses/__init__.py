@@ -1,4 +1,8 @@
-"""Segmentation losses: build(**options) -> f(outputs, labels) -> scalar."""
+"""Segmentation losses: build(**options) -> f(outputs, labels) -> scalar.
+
+A loss that depends on how common the classes are has `fit(counts)`, called once before the first step: int64 (N, K),
+the pixels of class k in labelled image n.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +16,14 @@ if TYPE_CHECKING:
     Loss = Callable[[dict[str, Tensor], Tensor], Tensor]
 
 LOSSES = {
+    "boundary": "bench.losses.boundary:boundary",
     "combined": "bench.losses.combined:combined",
     "cross_entropy": "bench.losses.cross_entropy:cross_entropy",
+    "dice": "bench.losses.dice:dice",
+    "focal": "bench.losses.focal:focal",
+    "jaccard": "bench.losses.jaccard:jaccard",
+    "lovasz": "bench.losses.lovasz:lovasz",
     "ohem": "bench.losses.ohem:ohem",
     "pidnet": "bench.losses.pidnet:pidnet",
+    "tversky": "bench.losses.tversky:tversky",
 }

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.losses.cross_entropy import check_weight, labelled_mean, mean_where, of_pixels
+from bench.losses.cross_entropy import labelled_mean, mean_where, of_pixels
+from bench.losses.options import check_weight
 from bench.losses.outputs import logits_for
 from bench.spec import IGNORE, BenchError
 

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from bench.losses.boundary import edge_targets
-from bench.losses.cross_entropy import check_weight, mean_where, of_pixels
+from bench.losses.boundary import balanced_bce, edge_targets
+from bench.losses.cross_entropy import mean_where, of_pixels
 from bench.losses.ohem import check_mining, hard_pixels
+from bench.losses.options import check_weight
 from bench.losses.outputs import logits_for, resized
 from bench.spec import IGNORE, BenchError
 
@@ -117,14 +117,3 @@ def objective(
         "loss_sb": sb_weight * main_mean(near),
     }
     return {**parts, "total": parts["loss_s"] + parts["loss_b"] + parts["loss_sb"]}
-
-
-def balanced_bce(logits: Tensor, targets: Tensor) -> Tensor:
-    """Binary cross entropy in which edges and the rest weigh the same: logits and targets 0/1, (N, H, W) -> scalar.
-
-    An edge pixel weighs the share of other pixels in the batch, and the other way round; mean over all pixels.
-    """
-    targets = targets.to(logits.dtype)
-    edge_share = targets.mean()
-    weights = torch.where(targets > 0, 1 - edge_share, edge_share)
-    return F.binary_cross_entropy_with_logits(logits, targets, weight=weights)

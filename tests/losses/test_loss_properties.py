@@ -6,39 +6,16 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from every_loss import HEADS, MINED, build, gradients
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from bench import names
 from bench.losses import LOSSES
+from bench.losses.boundary import edge_targets
 from bench.losses.ohem import hard_pixels
-from bench.spec import IGNORE, BenchError, Component
+from bench.spec import IGNORE, BenchError
 
-OPTIONS = {
-    "combined": {
-        "parts": [
-            {"name": "cross_entropy", "aux_weight": 0.4},
-            {"name": "ohem", "aux_weight": 0.4, "min_kept": 100, "weight": 0.5},
-        ]
-    },
-    "cross_entropy": {"aux_weight": 0.4},
-    "ohem": {"aux_weight": 0.4, "min_kept": 100},
-    "pidnet": {"min_kept": 100, "boundary_threshold": 0.5},
-}
 every_loss = pytest.mark.parametrize("name", LOSSES)
-
-
-def build(name: str, **options: object) -> Callable[[dict[str, Tensor], Tensor], Tensor]:
-    return names.build("loss", Component(name=name, options={**OPTIONS.get(name, {}), **options}))
-
-
-def gradients(name: str, outputs: dict[str, Tensor], labels: Tensor) -> tuple[float, dict[str, Tensor]]:
-    """Value of the loss and its gradient with respect to every output that it used."""
-    for logits in outputs.values():
-        logits.grad = None
-    value = build(name)(outputs, labels)
-    value.backward()
-    return value.item(), {key: logits.grad for key, logits in outputs.items() if logits.grad is not None}
 
 
 def labels_of(case: str, labels: Tensor) -> Tensor:
@@ -63,7 +40,7 @@ def test_finite_value_and_gradient_for_any_labels(
     outputs, labels = make_batch(classes=classes, dtype=torch.float32)
     value, grads = gradients(name, outputs, labels_of(case, labels))
     assert value >= 0
-    assert {"aux", "out"} <= set(grads)
+    assert set(HEADS[name]) <= set(grads)
     assert all(torch.isfinite(grad).all() for grad in [torch.tensor(value), *grads.values()])
     if case == "all void":
         assert value == 0
@@ -73,17 +50,19 @@ def test_finite_value_and_gradient_for_any_labels(
 @every_loss
 @pytest.mark.parametrize("scale", [1.0, 1e4])
 def test_finite_for_perfect_and_for_entirely_wrong_logits(name: str, scale: float, make_batch: Callable) -> None:
-    outputs, labels = make_batch(stride=1, dtype=torch.float32, void=0.0)
+    _, labels = make_batch(stride=1, dtype=torch.float32, void=0.0)
     for sign in (scale, -scale):
         logits = sign * 30 * torch.nn.functional.one_hot(labels, 5).movedim(-1, 1).float()
         found = {
             "aux": logits.clone().requires_grad_(),
             "out": logits.requires_grad_(),
-            "boundary": outputs["boundary"],
+            "boundary": (sign * (2 * edge_targets(labels)[:, None].float() - 1)).requires_grad_(),
         }
         value, grads = gradients(name, found, labels)
         assert torch.isfinite(torch.stack([torch.tensor(value), *(grad.sum() for grad in grads.values())])).all()
-    assert value > 1
+        if scale == 1e4 and sign > 0:
+            assert value < 1e-3
+    assert value > (0.4 if name == "boundary" else 0.99)
 
 
 @every_loss
@@ -103,7 +82,7 @@ def test_the_order_of_the_batch_does_not_matter(name: str, make_batch: Callable)
 def test_ignored_pixels_get_no_gradient_and_others_do(name: str, make_batch: Callable) -> None:
     outputs, labels = make_batch(stride=1)
     _, grads = gradients(name, outputs, labels)
-    for key in ("aux", "out"):
+    for key in HEADS[name]:
         moved = grads[key].abs().sum(1) > 0
         assert not moved[labels == IGNORE].any()
         assert moved[labels != IGNORE].float().mean() > 0.1
@@ -113,7 +92,7 @@ def test_ignored_pixels_get_no_gradient_and_others_do(name: str, make_batch: Cal
 def test_logits_under_ignored_pixels_do_not_matter(name: str, make_batch: Callable) -> None:
     outputs, labels = make_batch(stride=1)
     other = {k: v.detach().clone() for k, v in outputs.items()}
-    for key in ("aux", "out"):
+    for key in HEADS[name]:
         other[key].movedim(1, -1)[labels == IGNORE] = 9.0
     assert build(name)(other, labels).item() == pytest.approx(build(name)(outputs, labels).item(), rel=1e-12)
 
@@ -121,7 +100,7 @@ def test_logits_under_ignored_pixels_do_not_matter(name: str, make_batch: Callab
 @every_loss
 def test_gradients_are_those_of_the_value(name: str, make_batch: Callable) -> None:
     outputs, labels = make_batch(3, n=1, classes=3, size=(8, 8), stride=4)
-    loss = build(name, **({} if name in ("cross_entropy", "combined") else {"min_kept": 20}))
+    loss = build(name, **({"min_kept": 20} if name in MINED else {}))
     keys = list(outputs)
     assert torch.autograd.gradcheck(
         lambda *logits: loss(dict(zip(keys, logits, strict=True)), labels), tuple(outputs.values())
@@ -136,11 +115,12 @@ def test_a_network_that_diverged_shows_nan(
     if host == "does not read":
         request.getfixturevalue("as_on_a_gpu")
     outputs, labels = make_batch(void=0.0)
-    nan = torch.full_like(outputs["out"], float("nan"))
-    some = outputs["out"].detach().clone()
+    head = HEADS[name][-1]
+    nan = torch.full_like(outputs[head], float("nan"))
+    some = outputs[head].detach().clone()
     some[0, :, 0, 0] = float("nan")
     for logits in (nan, some):
-        assert build(name)({**outputs, "out": logits}, labels).isnan()
+        assert build(name)({**outputs, head: logits}, labels).isnan()
 
 
 def test_the_obvious_comparison_would_hide_it() -> None:
@@ -179,7 +159,7 @@ def test_the_host_never_waits_for_the_device(
     name: str, min_kept: int, make_batch: Callable, as_on_a_gpu: None, no_looking: TorchDispatchMode
 ) -> None:
     outputs, labels = make_batch()
-    loss = build(name, **({} if name in ("cross_entropy", "combined") else {"min_kept": min_kept}))
+    loss = build(name, **({"min_kept": min_kept} if name in MINED else {}))
     with no_looking:
         loss(outputs, labels).backward()
     nowhere = {key: torch.empty_like(logits, device="meta", requires_grad=True) for key, logits in outputs.items()}
@@ -200,7 +180,7 @@ def test_the_check_catches_a_loss_that_waits(
 @every_loss
 def test_a_missing_output_is_named_with_its_option(name: str, make_batch: Callable) -> None:
     outputs, labels = make_batch()
-    with pytest.raises(BenchError, match=r"'aux'.*aux: true") as caught:
+    with pytest.raises(BenchError, match=rf"'{HEADS[name][0]}'.*aux: true") as caught:
         build(name)({"out": outputs["out"]}, labels)
     assert caught.value.key == "loss"
     if name == "pidnet":
@@ -216,14 +196,25 @@ def test_labels_of_another_type_are_refused(name: str, make_batch: Callable) -> 
 
 
 WRONG = [
-    ("cross_entropy", {"aux_weight": -0.1}),
+    *((name, {"aux_weight": -0.1}) for name in sorted(set(LOSSES) - {"boundary", "combined"})),
+    ("cross_entropy", {"label_smoothing": 1.0}),
+    ("cross_entropy", {"label_smoothing": -0.1}),
+    ("cross_entropy", {"weights": [1.0, -1.0]}),
+    ("cross_entropy", {"weights": [0.0, 0.0]}),
+    ("cross_entropy", {"weights": []}),
+    ("focal", {"gamma": -1.0}),
+    ("focal", {"alpha": -0.25}),
+    ("focal", {"alpha": [0.5, -0.5]}),
+    ("dice", {"smooth": -1.0}),
+    ("jaccard", {"smooth": -1.0}),
+    ("tversky", {"smooth": -1.0}),
+    ("tversky", {"fn_weight": -1.0}),
+    ("tversky", {"fp_weight": 0.0, "fn_weight": 0.0}),
     ("ohem", {"threshold": 1.1}),
     ("ohem", {"threshold": -0.1}),
     ("ohem", {"min_kept": 0}),
-    ("ohem", {"aux_weight": -1.0}),
     ("pidnet", {"threshold": 2.0}),
     ("pidnet", {"min_kept": -5}),
-    ("pidnet", {"aux_weight": -1.0}),
     ("pidnet", {"boundary_weight": -1.0}),
     ("pidnet", {"boundary_threshold": 1.5}),
 ]
