@@ -18,7 +18,7 @@ LAYERS = {
     1: "sweep store scores machine cost evaluate cache fetch "
     "models datasets samplers augment losses schedulers optimizers groups",
     2: "methods plan report audit selection train batches journal checkpoint executors trackers",
-    3: "run doctor",
+    3: "run doctor contracts",
     4: "cli",
 }
 LAYER_OF = {unit: layer for layer, units in LAYERS.items() for unit in units.split()}
@@ -37,6 +37,9 @@ SINGLE_HOME |= {
     "onnxruntime": {"cost"},
     "pynvml": {"machine"},
     "torchvision": {"models"},
+    "timm": {"models"},
+    "segmentation_models_pytorch": {"models"},
+    "transformers": {"models"},
     "wandb": {"trackers"},
 }
 NO_TORCH = {"spec", "names", "sweep", "plan", "store", "scores", "report", "cli", "datasets", "journal", "__main__"}
