@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,12 @@ import pytest
 
 from bench import names
 from bench.names.recipe_rules import check_recipe
+from bench.run.attempt import attempt
+from bench.run.place import Place
 from bench.run.rates import Rates
-from bench.spec import BenchError, Evaluation, PlannedRun, RunConfig
+from bench.run.training import Run
+from bench.spec import BenchError, Evaluation, Failure, PlannedRun, RunConfig, RunRecord
+from bench.store import Store
 from bench.sweep import problems
 
 Make = Callable[..., PlannedRun]
@@ -188,3 +193,48 @@ def test_rules_between_fields_hold_for_cells_whose_settings_were_right_elsewhere
     assert place in str(fault)
     file.write_text(f"{GRID}grid: {grid.replace('plateau', 'cosine').replace('dacs', 'oracle')}\n")
     assert all("needs a target" in str(fault) for fault in problems(file, []))
+
+
+# ------------------------------------------------------------------ a whole run
+
+
+RECIPE = {
+    "steps": 12,
+    "warmup_steps": 3,
+    "warmup_from": 0.2,
+    "evaluate_every": 2,
+    "scheduler": {"name": "plateau", "patience": 0, "factor": 0.5},
+    "groups": {"name": "by_stage", "first": 0.1, "frozen": ["stem"], "thaw": 0.5, "decay_norms": False},
+}
+
+
+def numbers(record: RunRecord | Failure) -> tuple[Any, ...]:
+    assert isinstance(record, RunRecord), record
+    return record.confusion, record.history, record.evaluations
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_a_run_with_all_of_it_goes_on_to_the_same_numbers_wherever_it_stops(
+    planned: Make, four_convs: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, optimizer: str
+) -> None:
+    monkeypatch.setattr(Run, "draw", lambda *_: None)
+    dataset = {"name": "landcover", "tile_px": 32, "train_tiles": 4, "val_tiles": 2, "test_tiles": 2}
+    run = planned(model=four_convs, dataset=dataset, crop_px=(32, 32), optimizer=optimizer, **RECIPE)
+
+    def place(name: str) -> Place:
+        return Place(store=Store(tmp_path / name / "results"), sweep="test", workers=1)
+
+    *_, whole = attempt(run, place("whole"))
+    assert isinstance(whole, RunRecord), whole
+    lr = [rate / 0.01 if optimizer == "sgd" else rate / 0.001 for rate in whole.history.lr]
+    assert lr[:4] == pytest.approx([0.2, 0.2 + 0.8 / 3, 0.2 + 1.6 / 3, 1.0], rel=1e-4)
+    assert lr[-1] < 1, "the scores of so short a run do not all rise"
+    for stop in (2, 5, 6, 9):
+        where, wish = place(f"stopped at {stop}"), list[bool]()
+        for event in attempt(run, replace(where, stop=lambda wish=wish: bool(wish))):
+            if getattr(event, "step", None) == stop:
+                wish.append(True)
+        *_, resumed = attempt(run, where)
+        assert isinstance(resumed, RunRecord)
+        assert resumed.resumed_at == (stop,)
+        assert numbers(resumed) == numbers(whole)

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from torch.utils.flop_counter import FlopCounterMode
 
+from bench.groups.freezing import thaw
 from bench.run.rehearsal import on_nothing, step
 from bench.spec import RunConfig, Size
 from bench.store import Store
@@ -20,14 +21,16 @@ def training_macs(
     Runs that it learns from are in `store`.  None where a step cannot be made on tensors without memory.
 
     Every forward and backward pass of every network counts as it is: the first layer has no gradient of its input, a
-    teacher no backward pass.  What a method does between updates or when it is scored (passes over the whole target)
-    is left out.  A method that changes its ways in the course of a run is counted in each of them.
+    teacher no backward pass, a stage that rests no gradient of its weights.  What a method does between updates or when
+    it is scored (passes over the whole target) is left out.  A method that changes its ways in the course of a run, or
+    a stage that begins to learn, is counted before and after.
     """
     try:
         parts, batch = on_nothing(config, size, images=config.batch_size, steps=steps, store=store)
         parts.model.autocast_dtype = None  # counts do not depend on precision
 
         def of_step(number: int) -> int:
+            thaw(parts.model, number / steps)
             with FlopCounterMode(display=False) as counter:
                 step(parts, replace(batch, step=number))
             return int(counter.get_total_flops()) // 2

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -17,7 +17,8 @@ from bench.groups.by_stage import by_stage
 from bench.groups.freezing import freeze, resting, thaw
 from bench.methods.teacher import frozen_copy
 from bench.models.segmodel import SegModel
-from bench.spec import Component
+from bench.run.macs import training_macs
+from bench.spec import Component, PlannedRun
 from bench.train import train
 
 STEPS = 10
@@ -134,6 +135,18 @@ def test_a_model_without_resting_stages_is_left_alone(model: SegModel) -> None:
     assert resting(model).stages == ()
     assert model.training
     assert not any(parameter.requires_grad for parameter in model.parameters())
+
+
+def test_multiply_adds_of_a_run_are_fewer_while_a_stage_rests(
+    planned: Callable[..., PlannedRun], model: SegModel
+) -> None:
+    def macs(**options: Any) -> int:
+        config = planned(model="four_convs", steps=STEPS, groups={"name": "by_stage", **options}).config
+        return training_macs(config, (16, 16), STEPS) or 0
+
+    whole, never = macs(), macs(frozen=["middle"])
+    assert 0 < never < whole
+    assert macs(frozen=["middle"], thaw=LATE) == (4 * never + 6 * whole) // STEPS
 
 
 def test_a_copy_rests_by_itself(model: SegModel) -> None:
