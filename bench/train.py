@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -30,13 +30,6 @@ class Progress:
     step: int
     losses: dict[str, tuple[float | None, ...]]
     lr_factor: float
-
-
-class Follower(Protocol):
-    """What moves with the model, such as an average of its weights."""
-
-    def update(self, model: SegModel) -> None:
-        """Called after every update."""
 
 
 class History:
@@ -79,14 +72,14 @@ def train(
     scaler: torch.amp.GradScaler | None = None,
     start: int = 0,
     accumulate: int = 1,
-    average: Follower | None = None,
+    follow: Callable[[SegModel], None] | None = None,
 ) -> Iterator[Progress]:
     """Make updates `start` + 1 .. `steps`; yields after each update n with `pause(n)` and after the last.
 
     `lr_factor(step)` scales each group's `initial_lr` for the update that follows `step` updates.  An update takes
     `accumulate` of the `batches`, its gradient being that of the mean of their losses; statistics of BN see them one by
-    one.  Between two yields the host never waits for the device.  The caller may evaluate and save at a yield; the
-    model is put back into training mode after it.
+    one.  `follow(model)` comes after each, for an average of the weights.  Between two yields the host never waits for
+    the device.  The caller may evaluate and save at a yield; the model is put back into training mode after it.
     """
     guard = FinitenessGuard(optimizers, device)
     history = History()
@@ -111,15 +104,12 @@ def train(
             for name, value in method.watched.items():
                 history.note(name, value.detach() / accumulate if accumulate > 1 else value.detach())
         for optimizer in optimizers:
-            if scaler:
-                scaler.step(optimizer)
-            else:
-                optimizer.step()
+            scaler.step(optimizer) if scaler else optimizer.step()
         if scaler:
             scaler.update()
         method.after_step(model)
-        if average:
-            average.update(model)
+        if follow:
+            follow(model)
         history.steps += 1
         done = step + 1
         if pause(done) or done == steps:

@@ -229,7 +229,7 @@ class Normed(Tiny):
 @pytest.mark.parametrize("name", ["conv.weight", "norm.running_mean"])
 def test_the_average_is_that_of_the_formula(name: str) -> None:
     average = Teacher(Normed(), 0.5)
-    model, _ = accumulated(endless(), 1, model=Normed(), average=average)
+    model, _ = accumulated(endless(), 1, model=Normed(), follow=average.update)
     mean = Normed().state_dict()[name]
     for n in range(1, 5):
         alpha, weight = min(1 - 1 / (n + 1), 0.5), accumulated(endless(), 1, n, Normed())[0].state_dict()[name]

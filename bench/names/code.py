@@ -22,8 +22,8 @@ from bench.names.source import file_of as _file
 from bench.names.source import module_tree as _tree
 from bench.spec import BenchError, Component, Domain, RunConfig
 
-LOOP = ("bench.train", "bench.batches", "bench.run.rates", "bench.evaluate.counting")
-"""What every run goes through: steps, batches, rates, counts.  Scores are worked out of counts anew for every table."""
+LOOP: tuple[str, ...] = ("bench.train", "bench.batches", "bench.evaluate.counting")
+"""What every run goes through: steps, batches, counting.  Scores are worked out of counts anew for every table."""
 
 CHOOSING = ("bench.scores.counts",)
 """What decides, beside that, which weights of a run are scored, where mIoU chooses."""
@@ -31,8 +31,9 @@ CHOOSING = ("bench.scores.counts",)
 LABEL_FREE = ("bench.selection.looking",)
 """What decides it where a score without target labels does."""
 
-AVERAGE, STOPPING = ("bench.methods.teacher",), ("bench.run.stopping",)
-"""What else does where an average of the weights is scored, and where a run may stop early."""
+AVERAGE, STOPPING, RATES = "bench.methods.teacher", "bench.run.stopping", "bench.run.rates"
+"""What else does where an average of the weights is scored, where a run may stop early, and where its rates follow more
+than a shape and the step."""
 
 NOT_DECIDING = ("spec", "names", "store", "machine", "faults")
 """Units of this package that carry numbers and make none."""
@@ -75,9 +76,9 @@ def _loop(config: RunConfig) -> tuple[str, ...]:
     found = LOOP
     if config.choose != "last":
         found += CHOOSING if config.choose in ("source_val", "oracle") else LABEL_FREE
-    if config.ema is not None:
-        found += AVERAGE
-    return found if config.patience is None else found + STOPPING
+    rates = config.warmup_steps > 0 or config.schedule_by == "epoch" or config.scheduler.name == "plateau"
+    asked = {AVERAGE: config.ema is not None, STOPPING: config.patience is not None, RATES: rates}
+    return found + tuple(module for module, used in asked.items() if used)
 
 
 def origins(kind: str, used: Iterable[str]) -> dict[str, str]:

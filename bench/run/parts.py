@@ -34,6 +34,11 @@ class Parts:
     """The moving average of the model, where there is one; made by `learning.attach`."""
 
     @property
+    def follow(self) -> Callable[[SegModel], None] | None:
+        """What the loop calls after each update."""
+        return self.average.update if self.average else None
+
+    @property
     def kept(self) -> SegModel:
         """The network that is scored and kept, before its method adapts it: the average where there is one."""
         return self.average.model if self.average else self.model

@@ -99,7 +99,7 @@ def _probe(config: RunConfig, place: Place) -> Probe:
         scaler=parts.scaler,
         start=start,
         accumulate=config.accumulate,
-        average=parts.average,
+        follow=parts.follow,
     )
     taken = []
     before = time.perf_counter()

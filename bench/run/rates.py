@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from bench.scores import miou
+from bench.scores.counts import miou
 from bench.spec import BenchError, Evaluation, RunConfig
 
 
