@@ -17,15 +17,18 @@ from bench.cli import (
     comparing,
     data,
     doctor,
+    evaluating,
     flops,
     latency,
     listing,
     lr_find,
+    predicting,
     reporting,
     shifting,
     storing,
     sweeping,
     testing,
+    using,
 )
 from bench.spec import BenchError, ExitCode, printable
 
@@ -44,12 +47,15 @@ app.command("flops")(flops.flops)
 app.command("compare")(comparing.compare)
 app.command("audit")(auditing.audit)
 app.command("shift")(shifting.shift)
+app.command("eval")(evaluating.evaluate)
+app.command("predict")(predicting.predict)
+app.command("export")(using.export)
 app.command("report")(reporting.report)
 app.command("status")(listing.status)
 app.command("validate")(listing.validate)
 app.command("list")(listing.list_components)
 app.command("show")(listing.show)
-app.command("test-plugin")(testing.test_plugin)
+app.command("test-plugin")(testing.try_plugin)
 data.app.command("cache")(caching.cache)
 app.add_typer(data.app, name="data")
 app.add_typer(storing.app, name="store")

@@ -18,7 +18,7 @@ from bench.spec import BenchError, ExitCode
 
 if TYPE_CHECKING:
     from bench.datasets.statistics import Tally
-    from bench.spec import Dataset, DatasetInfo
+    from bench.spec import Component, Dataset, DatasetInfo
 
 app = typer.Typer(help="List, check, measure and look at datasets.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -36,13 +36,16 @@ Picture = Annotated[Path | None, typer.Option("--picture", metavar="FILE", help=
 class Asked:
     """A dataset as asked for on the command line: its facts, its domains, its splits that can be opened."""
 
-    def __init__(self, name: str, settings: list[str] | None, data_root: Path | None) -> None:
+    def __init__(
+        self, name: str, settings: list[str] | None, data_root: Path | None, component: Component | None = None
+    ) -> None:
         from bench import names
         from bench.spec import Component
         from bench.sweep import option_values
 
         dataset, _, domain = name.partition("/")
-        self.component = names.resolve("dataset", Component(name=dataset, options=option_values(settings or [])))
+        written = component or Component(name=dataset, options=option_values(settings or []))
+        self.component = names.resolve("dataset", written)
         self.info: DatasetInfo = names.dataset_info(self.component)
         if domain and domain not in self.info.domains:
             remedy = names.near(domain, self.info.domains)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -34,20 +36,52 @@ def exported(
     return run
 
 
-def _require() -> None:
+@dataclass(frozen=True)
+class Exported:
+    """An ONNX file's `content`; `apart` is the largest difference from torch's logits on one input, of which `largest`
+    is the largest."""
+
+    content: bytes
+    shape: tuple[int, ...]
+    apart: float
+    largest: float
+
+
+def to_onnx(module: nn.Module, images: Tensor, facts: Mapping[str, str]) -> Exported:
+    """`module`, which gives one tensor, for images of exactly this shape (N, 3, H, W), compared on them.
+
+    `facts` are written into the file.  Raises BenchError where the extra is not installed, the export fails or the
+    outputs differ by more than rounding.
+    """
+    _require("an ONNX file")
+    content = _model(module, images, facts)
+    session = _opened(content, ["CPUExecutionProvider"], threads=torch.get_num_threads())
+    ours = torch.from_numpy(session.run(None, {session.get_inputs()[0].name: images.numpy()})[0])
+    with torch.inference_mode():
+        theirs = module(images)
+    apart, largest = _apart(ours, theirs)
+    if not apart <= TOLERANCE["fp32"] * largest:
+        raise BenchError(f"onnxruntime's logits are {apart:.2g} from torch's (largest logit {largest:.2g})")
+    return Exported(content, tuple(ours.shape), apart, largest)
+
+
+def _require(what: str = "mode onnx") -> None:
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
         raise BenchError(
-            f"mode onnx needs {', '.join(missing)}",
+            f"{what} needs {', '.join(missing)}",
             remedy="install the extra: pip install 'bench[export]'",
             code=ExitCode.ENVIRONMENT,
         )
 
 
-def _model(module: nn.Module, example: Tensor) -> bytes:
+def _model(module: nn.Module, example: Tensor, facts: Mapping[str, str] | None = None) -> bytes:
     try:
         program: Any = torch.onnx.export(module, (example,), dynamo=True, verbose=False)
-        content: bytes = program.model_proto.SerializeToString()
+        proto = program.model_proto
+        for key, value in (facts or {}).items():
+            proto.metadata_props.add(key=key, value=value)
+        content: bytes = proto.SerializeToString()
     except Exception as error:  # the exporter raises its own, torch's and onnx's errors
         cause = error.__cause__ or error  # the exporter's own words are a page of advice, in colours
         why = (str(cause).strip() or type(cause).__name__).splitlines()[0]
@@ -58,8 +92,6 @@ def _model(module: nn.Module, example: Tensor) -> bytes:
 def _session(content: bytes, workload: Workload, device: Device, threads: int) -> Any:
     import onnxruntime  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads, options.log_severity_level = threads, 1, 3
     providers: list[Any] = ["CPUExecutionProvider"]
     if device.queued:
         if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
@@ -70,6 +102,14 @@ def _session(content: bytes, workload: Workload, device: Device, threads: int) -
             "cudnn_conv_algo_search": "EXHAUSTIVE",
         }
         providers = [("CUDAExecutionProvider", settings), *providers]
+    return _opened(content, providers, threads)
+
+
+def _opened(content: bytes, providers: list[Any], threads: int) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads, options.log_severity_level = threads, 1, 3
     return onnxruntime.InferenceSession(content, options, providers=providers)
 
 
@@ -109,11 +149,16 @@ def _bound(session: Any, images: list[Tensor], device: Device) -> tuple[Load, Ca
 def _compare(ours: Any, theirs: Tensor, workload: Workload) -> None:
     """Raise BenchError where the two differ by more than rounding."""
     logits = ours if isinstance(ours, Tensor) else torch.from_numpy(ours.copy_outputs_to_cpu()[0])
-    expected = theirs.detach().float().cpu()
-    if logits.shape != expected.shape:
-        raise BenchError(f"onnxruntime gives {tuple(logits.shape)} where torch gives {tuple(expected.shape)}")
-    apart, scale = float((logits.float() - expected).abs().max()), float(expected.abs().max())
+    apart, scale = _apart(logits, theirs)
     if not apart <= TOLERANCE[workload.precision] * scale:
         raise BenchError(
             f"onnxruntime's logits are {apart:.2g} from torch's (largest logit {scale:.2g}); it is not timed"
         )
+
+
+def _apart(logits: Tensor, theirs: Tensor) -> tuple[float, float]:
+    """The largest difference of the two, and the largest of torch's."""
+    expected = theirs.detach().float().cpu()
+    if logits.shape != expected.shape:
+        raise BenchError(f"onnxruntime gives {tuple(logits.shape)} where torch gives {tuple(expected.shape)}")
+    return float((logits.float() - expected).abs().max()), float(expected.abs().max())

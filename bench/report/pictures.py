@@ -66,7 +66,7 @@ def _sheet(
     for row, tallest in zip(rows, heights, strict=True):
         left = GAP
         for title, group in row:
-            draw.text((left, top), _fitting(title, font, len(group) * (WIDTH + GAP) - GAP), INK, font)
+            draw.text((left, top), fitting(title, font, len(group) * (WIDTH + GAP) - GAP), INK, font)
             for picture in group:
                 sheet.paste(picture, (left, top + LINE))
                 left += WIDTH + GAP
@@ -102,7 +102,7 @@ def painted(labels: np.ndarray, size: tuple[int, int], info: DatasetInfo) -> Ima
     return Image.fromarray(picture)
 
 
-def _fitting(text: str, font: Font, width: float) -> str:
+def fitting(text: str, font: Font, width: float) -> str:
     """`text` on one line, shortened in its middle until it fits."""
     text = printable(text)
     limit = len(text)
@@ -117,7 +117,7 @@ def _legend(classes: Sequence[tuple[int, str]], font: Font, width: int) -> list[
     lines: list[list[tuple[int, str, int]]] = [[]]
     left = GAP
     for number, name in classes:
-        name = _fitting(name, font, WIDTH)
+        name = fitting(name, font, WIDTH)
         step = SWATCH + 6 + round(font.getlength(name)) + 2 * GAP
         if lines[-1] and left + step > width:
             lines.append([])

@@ -11,6 +11,7 @@ import torch
 from bench import names
 from bench.models.segmodel import SegModel
 from bench.names.lineage import is_run
+from bench.plan import without_weights
 from bench.run.blueprint import META, blueprint
 from bench.run.starting import split_layout, take
 from bench.run.states import weights_digest
@@ -80,7 +81,7 @@ class Teachers:
         if classes != self.classes:
             problem = f"the teacher {what} has {len(classes)} classes that are not the {len(self.classes)} of this run"
             raise BenchError(problem, remedy="take a run on the same classes", key="method.teacher")
-        return part
+        return without_weights(part)
 
 
 def whole(model: SegModel, part: Component, found: Weights, layout: str | None = None, *, key: str = "") -> str:
