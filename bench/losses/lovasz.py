@@ -49,9 +49,9 @@ def lovasz_softmax(logits: Tensor, labels: Tensor, *, per_image: bool, classes: 
         errors = torch.where(is_class, 1 - of_class, of_class).where(valid, 0.0)
         values.append((errors * importance(errors, is_class, valid)).sum(1))
         counted.append(is_class.any(1) if classes == "present" else valid.any(1))
-    of_groups = torch.stack(values, 1), torch.stack(counted, 1)
-    share = of_groups[1] / of_groups[1].sum(1, keepdim=True).clamp(min=1)
-    return mean_where((torch.where(of_groups[1], of_groups[0], 0.0) * share).sum(1), valid.any(1))
+    which = torch.stack(counted, 1)
+    of_groups = torch.where(which, torch.stack(values, 1), 0.0).sum(1) / which.sum(1).clamp(min=1)
+    return mean_where(of_groups, valid.any(1))
 
 
 @torch.no_grad()
