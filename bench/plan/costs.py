@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from bench import machine, names
-from bench.spec import Component, CostRequest, LatencyRecord, PlannedRun, Sweep, Workload
+from bench.spec import JSON, Component, CostRequest, LatencyRecord, PlannedRun, Sweep, Workload
 from bench.spec.timing import PROTOCOL
 from bench.store import Store
 
@@ -33,13 +34,14 @@ def costs_left(sweep: Sweep, device: str, store: Store) -> list[CostLeft]:
         (_costed(record.model, record.num_classes), record.input_shape[2:])
         for record in (stored.record for stored in store.costs())
         if record.device == label and record.software.get("torch") == torch_version
+        if _of_this_library(record.model, record.software)
     }
     timed = Counter(
         timing.workload.model_dump_json()
         for record in (stored.record for stored in store.latencies())
         if record.device == label and _of_today(record, torch_version)
         for timing in record.timings
-        if timing.failed is None
+        if timing.failed is None and _of_this_library(timing.workload.model, record.software)
     )
     left = {}
     for run, classes in with_classes(sweep):
@@ -63,6 +65,12 @@ def without_weights(model: Component) -> Component:
 
 def _of_today(record: LatencyRecord, torch_version: str | None) -> bool:
     return record.protocol == PROTOCOL and record.software.get("torch") == torch_version
+
+
+def _of_this_library(model: Component, software: Mapping[str, JSON]) -> bool:
+    """Whether a network of another library came from the version of it that is installed here."""
+    family = names.families("model").get(model.name.partition(":")[0])
+    return family is None or software.get(family.package) == machine.version(family.package)
 
 
 def with_classes(sweep: Sweep) -> list[tuple[PlannedRun, int]]:

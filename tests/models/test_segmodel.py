@@ -22,6 +22,9 @@ FORMULAS: list[tuple[str, dict[str, Any], Callable[[int], int]]] = [
     ("pidnet_m", {}, lambda k: 28_758_209 + 258 * k),
     ("pidnet_s", {"aux": False}, lambda k: 7_623_264 + 129 * k),
     ("pidnet_s", {}, lambda k: 7_716_033 + 258 * k),
+    ("unet", {}, lambda k: 31_037_568 + 65 * k),
+    ("unet", {"residual": True}, lambda k: 32_430_400 + 65 * k),
+    ("unet_convnext", {}, lambda k: 31_928_608 + 145 * k),
     ("unet_resnet18", {}, lambda k: 14_328_064 + 145 * k),
     ("unet_resnet34", {}, lambda k: 24_436_224 + 145 * k),
 ]
@@ -63,6 +66,8 @@ def test_outputs_by_name_in_both_modes(name: str) -> None:
         ("deeplabv2_resnet101", {"variant": "caffe"}, (64, 96), (9, 13)),
         ("deeplabv2_resnet101", {"variant": "torchvision"}, (64, 96), (8, 12)),
         ("pidnet_s", {}, (40, 72), (5, 9)),
+        ("unet", {"width": 8}, (45, 71), (45, 71)),
+        ("unet_convnext", {}, (45, 71), (45, 71)),
         ("unet_resnet18", {}, (45, 71), (45, 71)),
     ],
 )
@@ -189,7 +194,8 @@ def test_on_the_meta_device_nothing_is_drawn(name: str, monkeypatch: pytest.Monk
     def draw(*_: Any, **__: Any) -> Tensor:
         raise AssertionError("drawn")
 
-    monkeypatch.setattr(torch.Tensor, "normal_", draw)
+    for last in ("normal_", "erfinv_"):  # which a normal and a cut-off normal end in
+        monkeypatch.setattr(torch.Tensor, last, draw)
     with torch.device("meta"):
         assert all(t.is_meta for t in make_model(name, 5).state_dict().values())
     with pytest.raises(AssertionError, match="drawn"):  # the control: elsewhere the same build does draw
