@@ -35,7 +35,7 @@ def wandb(*, project: str | None = None, entity: str | None = None, tags: tuple[
             dir=about.folder,
             mode=mode,  # type: ignore[arg-type]
             id=f"{about.run.run_id}-{about.attempt}",
-            resume="allow",
+            resume=None if mode == "offline" else "allow",
             reinit="create_new",
             name=about.run.name,
             group=about.sweep,
