@@ -226,6 +226,13 @@ def test_a_network_that_does_not_fit_is_told_of(planned: Make, place: Place, mon
         find(planned().config, place)
 
 
+def test_an_optimizer_without_a_rate_is_refused(planned: Make, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = planned().config
+    monkeypatch.setattr(names, "options", lambda kind, name: {"momentum": None})
+    with pytest.raises(BenchError, match="optimizer 'sgd' has no option `lr`"):
+        find(config, place)
+
+
 def test_runs_that_differ_in_what_does_not_matter_share_a_test(planned: Make) -> None:
     fields: list[dict[str, Any]] = [
         {},

@@ -11,7 +11,8 @@ from bench.spec import printable
 from bench.store import replace
 
 WIDTH, HEIGHT, SCALE = 620, 300, 2
-INK, FAINT, MARK, OTHER, NOW = "#1f4e79", "#9db4c8", "#b5402a", "#c98a2b", "#666666"
+INK, FAINT, NOW = "#1f4e79", "#9db4c8", "#555555"
+COLOURS = ("#b5402a", "#d99a2b", "#4f9d69")
 ROOM = 0.06
 """Share of the curve's height that stays free above and below it."""
 
@@ -26,7 +27,7 @@ def lr_curve(
     suggestions: Mapping[str, float],
     now: float,
 ) -> None:
-    """Write the curve as a PNG with a line at each of `suggestions` (the first in colour) and at the rate `now`.
+    """Write the curve as a PNG with a line at each of `suggestions`, COLOURS at most, and at the rate `now`.
 
     The loss axis ends where the smooth curve does, so readings that broke away leave the picture.
     """
@@ -43,7 +44,7 @@ def lr_curve(
         "rate:Q",
         title="learning rate",
         scale=alt.Scale(type="log", domain=[rates[0], rates[-1]], nice=False),
-        axis=alt.Axis(values=_powers(rates[0], rates[-1]), format=".0e", gridColor="#e6e6e6"),
+        axis=alt.Axis(values=_powers(rates[0], rates[-1]), format=".2~e", gridColor="#e6e6e6"),
     )
     span = alt.Scale(domain=[low - room, high + room], nice=False, zero=False)
     axis = alt.Axis(gridColor="#e6e6e6", tickCount=6)
@@ -51,33 +52,36 @@ def lr_curve(
     seen = alt.Chart(alt.InlineData(values=[p for p in points if p["seen"]])).encode(x=x)
     dots = seen.mark_circle(size=18, color=FAINT, opacity=0.9).encode(y=alt.Y("loss:Q", scale=span, axis=axis))
     line = base.mark_line(color=INK, strokeWidth=2).encode(y=alt.Y("smooth:Q", title="loss", scale=span, axis=axis))
-    picture = alt.layer(dots, line, *_marks(rates, suggestions, now, x)).properties(
-        width=WIDTH, height=HEIGHT, title=alt.TitleParams(printable(title, 90), fontSize=12, anchor="start", offset=30)
+    picture = alt.layer(dots, line, _marks(rates, suggestions, now, x)).properties(
+        width=WIDTH, height=HEIGHT, title=alt.TitleParams(printable(title, 90), fontSize=12, anchor="start")
     )
     whole = picture.configure_view(strokeWidth=0).to_dict()
     replace(path, vl_convert.vegalite_to_png(whole, scale=SCALE))
 
 
 def _powers(low: float, high: float) -> list[float]:
-    """The powers of ten from `low` to `high`; both ends where there are fewer than two."""
+    """The powers of ten from `low` to `high`, and these two where there are fewer than two powers."""
     first, last = math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9)
-    return [10.0**power for power in range(first, last + 1)] if last > first else [low, high]
+    powers = [10.0**power for power in range(first, last + 1)]
+    return powers if len(powers) > 1 else [low, *powers, high]
 
 
-def _marks(rates: Sequence[float], suggestions: Mapping[str, float], now: float, x: Any) -> list[Any]:
-    """A line for each rate worth one, with its name above the picture; names of neighbours stand in two rows."""
+def _marks(rates: Sequence[float], suggestions: Mapping[str, float], now: float, x: Any) -> Any:
+    """A line for each rate worth one that lies within the curve, named in a legend above the picture."""
     import altair as alt
 
-    said = [
-        (rate, f"{rule} {rate:.2g}", MARK if i == 0 else OTHER) for i, (rule, rate) in enumerate(suggestions.items())
-    ]
-    said.append((now, f"configured {now:.2g}", NOW))
-    shown = sorted((mark for mark in said if rates[0] <= mark[0] <= rates[-1]), key=lambda mark: mark[0])
-    marks = []
-    for i, (rate, text, colour) in enumerate(shown):
-        data = alt.Chart(alt.InlineData(values=[{"rate": rate, "text": text}])).encode(x=x)
-        dash = [5, 4] if colour == NOW else [1, 0]
-        marks.append(data.mark_rule(color=colour, strokeWidth=1.5, strokeDash=dash).encode())
-        words = data.mark_text(dy=-8 - 14 * (i % 2), baseline="bottom", fontSize=11, color=colour)
-        marks.append(words.encode(text="text:N", y=alt.value(0)))
-    return marks
+    said = [(rate, f"{rule}: {rate:.2g}") for rule, rate in suggestions.items()] + [(now, f"configured: {now:.2g}")]
+    colours = [*COLOURS[: len(suggestions)], NOW]
+    dashes = [*([1, 0] for _ in suggestions), [5, 4]]
+    texts = [text for _, text in said]
+    legend = alt.Legend(title=None, orient="top", symbolType="stroke", symbolStrokeWidth=2.5, labelFontSize=12)
+    shown = [{"rate": rate, "text": text} for rate, text in said if rates[0] <= rate <= rates[-1]]
+    return (
+        alt.Chart(alt.InlineData(values=shown))
+        .mark_rule(strokeWidth=2)
+        .encode(
+            x=x,
+            color=alt.Color("text:N", scale=alt.Scale(domain=texts, range=colours), legend=legend),
+            strokeDash=alt.StrokeDash("text:N", scale=alt.Scale(domain=texts, range=dashes), legend=legend),
+        )
+    )
