@@ -77,7 +77,8 @@ def _require(what: str = "mode onnx") -> None:
 
 def _model(module: nn.Module, example: Tensor, facts: Mapping[str, str] | None = None) -> bytes:
     try:
-        program: Any = torch.onnx.export(module, (example,), dynamo=True, verbose=False)
+        ends: dict[str, Any] = {"input_names": ["images"], "output_names": ["logits"]}
+        program: Any = torch.onnx.export(module, (example,), dynamo=True, verbose=False, **ends)
         proto = program.model_proto
         for key, value in (facts or {}).items():
             proto.metadata_props.add(key=key, value=value)
