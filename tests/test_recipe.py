@@ -408,6 +408,21 @@ def test_what_a_run_had_learnt_before_it_diverged_is_kept(planned: Make, place: 
     assert all(tensor.isfinite().all() for tensor in good["model"].values() if tensor.is_floating_point())
 
 
+def test_gradients_that_spoilt_the_weights_are_told_of(
+    planned: Make, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A finite loss with gradients that are not: 0 times the square root of 0."""
+    monkeypatch.setattr(
+        "bench.methods.method.Method.supervised",
+        lambda self, model, batch: (model(batch.images)["out"].square().sum() * 0).sqrt() + 1,
+    )
+    failure = finish(planned(), place)
+    assert isinstance(failure, Failure)
+    assert failure.reason.startswith("loss is not finite at step 2; ")
+    assert failure.reason.endswith("(the gradients of step 1 were not finite, and its loss was)")
+    assert not (place.store.run_folder(failure.run_id) / "last-good.pt").exists()
+
+
 # ------------------------------------------------------------------ what is kept is what was scored
 
 

@@ -130,14 +130,19 @@ class States:
         """Note that the run was sound after `step` updates: buffers move with each batch, also with one that is not."""
         self.buffers = self._buffers(step)
 
-    def keep_good(self, step: int) -> None:
+    def keep_good(self, step: int) -> bool:
         """Save what a run that diverges after `step` updates had learnt: updates were withheld from there on.
 
-        Statistics of BN, which no flag withholds, are those of the last report before, `buffers_of_step`.
+        Statistics of BN, which no flag withholds, are those of the last report before, `buffers_of_step`.  Gives False
+        where update `step` itself had spoilt the weights, its loss being finite and its gradients not: then the
+        newest checkpoint is the last good state, and it stays.
         """
         of_step, buffers = self.buffers
-        state = {"model": {**self.parts.model.state_dict(), **buffers}, "buffers_of_step": of_step}
-        self._save(self.folder / "last-good.pt", state, step)
+        model = {**self.parts.model.state_dict(), **buffers}
+        if not all(bool(tensor.isfinite().all()) for tensor in model.values() if tensor.is_floating_point()):
+            return False
+        self._save(self.folder / "last-good.pt", {"model": model, "buffers_of_step": of_step}, step)
+        return True
 
     def _buffers(self, step: int) -> tuple[int, dict[str, torch.Tensor]]:
         model = self.parts.model

@@ -184,8 +184,9 @@ class Run:
 
     def diverged(self, step: int) -> NoReturn:
         """Keep what was learnt before the loss of `step`, and end."""
-        self.states.keep_good(step - 1)
-        raise Diverged(f"loss is not finite at step {step}; no update was made from there on")
+        kept = self.states.keep_good(step - 1)
+        spoilt = "" if kept else f" (the gradients of step {step - 1} were not finite, and its loss was)"
+        raise Diverged(f"loss is not finite at step {step}; no update was made from there on{spoilt}")
 
     def interrupt(self, done: int) -> NoReturn:
         """Save the state after `done` updates and end."""
