@@ -177,7 +177,7 @@ def _imported(module: str) -> tuple[str, ...]:
     package = module.partition(".")[0]
     beside = _neighbours(package)
     ours = {_module_of(name) for name in named if (top := name.partition(".")[0]) == package or beside(top)}
-    return tuple(sorted(name for name in ours if name and not _carries_only(name)))
+    return tuple(sorted(name for name in ours if name and (beside(name) or not _carries_only(name))))
 
 
 def _neighbours(module: str) -> Callable[[str], bool]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -16,7 +15,7 @@ from bench.spec import BenchError
 
 
 @pytest.fixture(scope="module")
-def tiny() -> Iterator[nn.Module]:
+def tiny() -> nn.Module:
     """torchvision's ConvNeXt-Tiny, its weights moved from where blocks do nothing yet."""
     from torchvision.models import convnext_tiny
 
@@ -25,7 +24,7 @@ def tiny() -> Iterator[nn.Module]:
     with torch.no_grad():
         for parameter in found.parameters():
             parameter.add_(0.02 * torch.randn_like(parameter))
-    yield found
+    return found
 
 
 def taken_over(tiny: nn.Module) -> ConvNeXt:
