@@ -57,7 +57,7 @@ def test_every_sweep_that_is_named_exists_and_is_valid() -> None:
 
 def test_every_verb_is_named_and_every_option_that_is_named_exists(capsys: pytest.CaptureFixture[str]) -> None:
     named = set()
-    for words, told in re.findall(r"^\| `bench ((?:data |store )?\w+)[^`]*` \|(.*)\|$", README, re.MULTILINE):
+    for words, told in re.findall(r"^\| `bench ((?:data |store )?[\w-]+)[^`]*` \|(.*)\|$", README, re.MULTILINE):
         named.add(words)
         capsys.readouterr()
         assert run_command_line([*words.split(), "--help"]) == ExitCode.OK
