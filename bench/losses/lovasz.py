@@ -26,9 +26,9 @@ def lovasz(*, per_image: bool = False, classes: Literal["present", "all"] = "pre
     (`per_image`), whose losses are averaged where anything is labelled.  `classes`: those with a labelled pixel there,
     or all.  `aux_weight` > 0 adds that many times the same loss on outputs["aux"].
 
-    Every class is sorted by itself: about six times the time of cross entropy.  Memory beyond the model's: full-size
-    probabilities, as many weights, and a sort of N * H * W values.  Raises BenchError for a negative `aux_weight` and a
-    model without an "aux" output where one is asked for.
+    Every class is sorted by itself: on a CPU some ten times the time of cross entropy.  Memory beyond the model's:
+    full-size probabilities, as many weights, and a sort of N * H * W values.  Raises BenchError for a negative
+    `aux_weight` and a model without an "aux" output where one is asked for.
 
     Source: Berman et al. 2018, arXiv 1705.08790, section 3.  Differs from the paper in: an image without labels is left
     out of the mean over images.
