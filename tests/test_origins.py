@@ -132,4 +132,4 @@ def test_a_file_runs_to_its_end(name: str, tmp_path: Path, monkeypatch: pytest.M
     if name == "resnet18_discriminative":
         started = [record.init for record in records.values() if record.init]
         assert [(found["missing"], found["unexpected"]) for found in started] == [(0, 0)] * 4
-    assert run_command_line(["report"]) == ExitCode.OK
+    assert run_command_line(["report", "--format", "csv"]) == ExitCode.OK
