@@ -101,7 +101,7 @@ class _ByBands(torch.autograd.Function):
 def by_bands(logits: Tensor, walk: Walk, plain: Callable[[Tensor], Tensor]) -> Tensor:
     """What `walk` computes from `logits` (N, K, h, w) band by band; `plain` is the same, written for autograd.
 
-    On tensors without memory nothing is saved by bands, and what counts multiply-adds there is to see the network's own.
+    On tensors without memory bands save nothing, and what counts multiply-adds there is to see the network's own.
     """
     if logits.is_meta:
         return plain(logits)
