@@ -25,10 +25,10 @@ PARAMS = {
     "smp:Segformer/mit_b0": 3_715_943,
     "timm:resnet18": 14_329_079,
     "timm:convnext_atto": 5_775_343,
-    "tv:deeplabv3_mobilenet_v3_large": 11_026_134,
+    "tv:deeplabv3_mobilenet_v3_large": 11_025_576,
     "tv:lraspp_mobilenet_v3_large": 3_219_158,
 }
-"""Parameters for 7 classes, as the libraries and, for `timm:resnet18`, our own unet_resnet18 have them."""
+"""Parameters for 7 classes; torchvision states 11,029,328 for 21 of deeplabv3, which is 14 * 268 more."""
 
 
 def config(model: str) -> RunConfig:
@@ -108,7 +108,7 @@ def test_each_family_keeps_the_promises_of_models(name: str) -> None:
     assert [f"{one.promise}: {one.fault}" for one in examine("model", Component(name=name)) if one.fault] == []
 
 
-def test_torchvisions_keep_them_but_for_a_batch_of_one() -> None:
+def test_torchvisions_family_keeps_them() -> None:
     found = [one.fault for one in examine("model", Component(name="tv:lraspp_mobilenet_v3_large")) if one.fault]
     assert found == []
 
