@@ -1,6 +1,8 @@
 """Pinned numbers: a change that is meant to keep results must keep these, to the tolerance of another processor.
 
-Five updates on fixed arithmetic inputs; parameters and multiply-adds as exact integers.
+Up to five updates on fixed arithmetic inputs, in double precision: PIDNet's statistics over two small images make 18 %
+of the fifth loss out of a millionth in the first, so of it only the first update is pinned.  Parameters and
+multiply-adds as exact integers.
 """
 
 from __future__ import annotations
@@ -15,10 +17,10 @@ from bench.spec import Component
 from bench.train import train
 
 GOLDEN = {
-    ("pidnet_s", "source_only", "cross_entropy"): (5.7147, 5.5351, 5.0308, 4.7009, 5.1321),
-    ("pidnet_s", "source_only", "pidnet"): (39.635, 33.194, 25.203, 21.692, 17.151),
-    ("unet_resnet18", "source_only", "cross_entropy"): (2.2239, 2.1242, 1.9993, 1.9149, 1.792),
-    ("unet_resnet18", "source_only", "ohem"): (2.5739, 2.5197, 2.3911, 2.3349, 2.2882),
+    ("pidnet_s", "source_only", "cross_entropy"): (5.7147, 5.2388),
+    ("pidnet_s", "source_only", "pidnet"): (39.6347, 32.5381),
+    ("unet_resnet18", "source_only", "cross_entropy"): (2.2239, 2.1242, 2.0031, 1.9161, 1.825),
+    ("unet_resnet18", "source_only", "ohem"): (2.5739, 2.5191, 2.3975, 2.3323, 2.2863),
 }
 OPTIONS = {"ohem": {"threshold": 0.15, "min_kept": 1000}}  # by default every pixel of an untrained network is hard
 COUNTS = {
@@ -31,7 +33,7 @@ COUNTS = {
 def five_losses(model_name: str, method_name: str, loss_name: str) -> list[float]:
     """The loss of each of five updates; weights are drawn from seed 0 by torch's own generator, the same everywhere."""
     torch.manual_seed(0)
-    model = names.build("model", Component(name=model_name), 7)
+    model = names.build("model", Component(name=model_name), 7).double()
     loss = names.build("loss", Component(name=loss_name, options=OPTIONS.get(loss_name, {})))
     method = names.build("method", Component(name=method_name), loss, 7)
     optimizer = names.build("optimizer", Component(name="sgd"), [{"params": list(model.parameters())}])
@@ -43,7 +45,7 @@ def five_losses(model_name: str, method_name: str, loss_name: str) -> list[float
         model,
         method,
         (optimizer,),
-        iter([Batch(waves, labels)] * 5),
+        iter([Batch(waves.double(), labels)] * 5),
         steps=5,
         lr_factor=lambda step: 1 - step / 5,
         pause=lambda step: False,
@@ -54,8 +56,8 @@ def five_losses(model_name: str, method_name: str, loss_name: str) -> list[float
 
 
 @pytest.mark.parametrize("what", GOLDEN, ids="-".join)
-def test_five_losses_are_what_they_were(what: tuple[str, str, str]) -> None:
-    assert five_losses(*what) == pytest.approx(GOLDEN[what], rel=5e-3)
+def test_losses_are_what_they_were(what: tuple[str, str, str]) -> None:
+    assert five_losses(*what)[: len(GOLDEN[what])] == pytest.approx(GOLDEN[what], rel=1e-3)
 
 
 @pytest.mark.parametrize("name", COUNTS)
