@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from bench.groups.freezing import thaw
+from bench.groups.freezing import resting, thaw
 from bench.optimizers.guard import FinitenessGuard
 from bench.optimizers.rate import set_lr
 
@@ -82,12 +82,12 @@ def train(
     the device.  The caller may evaluate and save at a yield; the model is put back into training mode after it.
     """
     guard = FinitenessGuard(optimizers, device)
-    history = History()
+    history, rests = History(), bool(resting(model).stages)
     model.train()
     for step in range(start, steps):
         factor = lr_factor(step)
         set_lr(optimizers, factor)
-        if thaw(model, step / steps):
+        if rests and thaw(model, step / steps):
             model.train()  # what learns again has its statistics move again
             thaw(model, step / steps)
         for optimizer in optimizers:

@@ -11,6 +11,7 @@ guard became one operation), Accelerate 1.15 +150, Lightning 2.6 with all off +2
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import os
 import statistics
@@ -25,6 +26,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from bench import names
 from bench.augment.flip import flip
 from bench.batches import Timed, training_batches
 from bench.cache import Split
@@ -32,6 +34,9 @@ from bench.methods.source_only import source_only
 from bench.models import make_model
 from bench.models.segmodel import SegModel
 from bench.optimizers.sgd import sgd
+from bench.run.parts import build_parts
+from bench.run.picking import fastest
+from bench.spec import RunConfig
 from bench.train import train
 
 pytestmark = pytest.mark.performance
@@ -41,6 +46,7 @@ SCRIPTS = Path(__file__).parent / "peers"
 PEERS = ROOT / ".venv-peers" / "bin" / "python"
 CPU = torch.device("cpu")
 ROUNDS, STEPS, SIDE, CROP, BATCH = 15, 2, 256, 128, 6
+AUTO_ROUNDS = 7
 
 
 @pytest.fixture
@@ -124,6 +130,52 @@ def loss_of(outputs: Any, labels: torch.Tensor) -> torch.Tensor:
     if logits.shape[-2:] != labels.shape[-2:]:
         logits = F.interpolate(logits, labels.shape[-2:], mode="bilinear", align_corners=False)
     return F.cross_entropy(logits, labels)
+
+
+GOALS = {"pidnet_s": 1.4, "unet_resnet18": 1.6}
+"""How many times as fast as a student's fp32 loop `precision: auto` shall be where the CPU has bf16."""
+
+
+@pytest.mark.parametrize("name", sorted(GOALS))
+def test_auto_beside_the_loop_a_student_writes(name: str, one_thread: None, say: Callable[[str], None]) -> None:
+    """bench's loop as `precision: auto` has it, beside the bare eager fp32 loop: the same network, batch and steps."""
+    fields = {"model": name, "dataset": "landcover", "source": "landcover/urban", "precision": "auto", "steps": 1}
+    config = names.resolve_config(RunConfig.model_validate({**fields, "evaluate_on": ("landcover/urban",)}))
+    parts = build_parts(config, CPU)
+    batch = next(training_batches(pixels(), batch_size=BATCH, seed=0, device=CPU, crop_px=(CROP, CROP)))
+    loop = train(
+        parts.model,
+        source_only(loss_of, 7),
+        parts.optimizers,
+        itertools.repeat(batch),
+        steps=(AUTO_ROUNDS + 1) * STEPS,
+        lr_factor=lambda step: 1.0,
+        pause=lambda step: step % STEPS == 0,
+        device=CPU,
+    )
+    twin, _ = trained(name)
+    its_optimizer = torch.optim.SGD(twin.parameters(), 0.01, momentum=0.9, weight_decay=5e-4)
+
+    def bare() -> None:
+        for _ in range(STEPS):
+            its_optimizer.zero_grad()
+            loss_of(twin(batch.images), batch.labels).backward()
+            its_optimizer.step()
+
+    def timed(work: Callable[[], object]) -> float:
+        begin = time.process_time()
+        work()
+        return time.process_time() - begin
+
+    timed(bare), timed(lambda: next(loop))
+    rounds = [(timed(bare), timed(lambda: next(loop))) for _ in range(AUTO_ROUNDS)]
+    speed = statistics.median(b / w for b, w in rounds)
+    ms = 1e3 * statistics.median(b for b, _ in rounds) / STEPS
+    native = fastest(CPU) == "bf16"
+    goal = GOALS[name] if native else 1.0
+    picked = f"{parts.picked.precision}, channels last {parts.picked.channels_last}"
+    say(f"{name}: auto ({picked}) {speed:.2f} x a student's fp32 step of {ms:.0f} ms; goal {goal:.1f}")
+    assert speed > (0.85 * goal if native else 0.9)  # neighbours on the machine move it
 
 
 @pytest.mark.parametrize("name", ["pidnet_s", "unet_resnet18"])
