@@ -348,12 +348,12 @@ def test_channels_last_changes_no_weight_and_no_layout_of_logits(planned: Make) 
 def test_switches_are_put_back(planned: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(CUBLAS, raising=False)
     config = planned(deterministic=True).config
-    with numerics(config, pick(config, CPU), CPU):
+    with numerics(pick(config, CPU), CPU, deterministic=True):
         assert torch.are_deterministic_algorithms_enabled()
         assert torch.backends.cudnn.deterministic
     assert not torch.are_deterministic_algorithms_enabled()
     assert not torch.backends.cudnn.deterministic
-    with pytest.raises(KeyError), numerics(config, pick(config, CPU), CPU):
+    with pytest.raises(KeyError), numerics(pick(config, CPU), CPU, deterministic=True):
         raise KeyError
     assert not torch.are_deterministic_algorithms_enabled()
 

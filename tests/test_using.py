@@ -18,12 +18,17 @@ import torch
 from PIL import Image
 
 from bench import checkpoint, names
+from bench.batches import scoring_batches
 from bench.cli import run_command_line
 from bench.cost import export as exporting
+from bench.evaluate.counting import evaluate
 from bench.models.segmodel import SegModel
 from bench.run.attempt import attempt
+from bench.run.data import read
 from bench.run.place import Place
 from bench.run.predicting import MULTIPLE, classes_of
+from bench.run.recording import plain
+from bench.run.remedies import chosen
 from bench.run.training import Run
 from bench.run.using import ByMap, find, groups_of
 from bench.scores import bootstrap_interval, miou
@@ -106,6 +111,23 @@ def test_a_run_is_scored_as_it_was(make: Callable[..., RunRecord], bench: Bench,
         assert found["interval"] == [interval.low, interval.high]
     assert set(told["domains"]) == {"urban", "rural"}
     assert told["weights"]["run_id"] == record.run_id
+
+
+@pytest.mark.parametrize("method", ["source_only", "test_bn", "prior_correction"])
+def test_a_run_is_scored_in_the_precision_that_it_was_scored_in(
+    make: Callable[..., RunRecord], place: Place, method: str
+) -> None:
+    target = {"target": "rural"} if method == "prior_correction" else {}
+    record = make(method=method, precision="bf16", channels_last=True, **target)
+    networks = [find(record.run_id, place).network, chosen(record, place)]
+    data = read(record.config, "landcover/urban", "test", place)
+    for network in networks:
+        innermost = next(part for part in [*network.modules()][::-1] if isinstance(part, SegModel))
+        assert (innermost.autocast_dtype, innermost.channels_last) == (torch.bfloat16, True)
+        counts = evaluate(
+            network, scoring_batches(data, batch_size=8, device=CPU), 7, names.build("scoring", record.config.scoring)
+        )
+        assert plain(counts.sum(0)) == record.confusion["landcover/urban"]
 
 
 def test_the_table_says_which_weights_and_which_images(make: Callable[..., RunRecord], bench: Bench) -> None:

@@ -49,6 +49,7 @@ def export(
     from bench.cli.sizes import parse_size
     from bench.cost.export import to_onnx
     from bench.models.segmodel import SegModel
+    from bench.run.picking import FP32, computes
     from bench.store import replace
 
     used, _, _ = found_weights(weights, dataset, option, model, model_option, "cpu", results, None)
@@ -66,6 +67,9 @@ def export(
         "mean": ",".join(map(str, MEAN)),
         "std": ",".join(map(str, STD)),
     }
+    for part in used.network.modules():
+        if isinstance(part, SegModel):
+            computes(part, FP32)  # the file says no precision: whoever runs it chooses one
     with counting("exporting", None):
         found = to_onnx(used.network.deployed(), images, facts)
     replace(onnx, found.content)

@@ -97,7 +97,8 @@ def find(
     device = torch.device(place.device)
     rates = [lowest * (highest / lowest) ** (i / (steps - 1)) for i in range(steps)]
     copy = config.model_copy(update={"optimizer": _with_rate(config.optimizer, 1.0), "ema": None})
-    with _generators_kept(device), numerics(copy, pick(copy, device), device), named():
+    computing = numerics(pick(copy, device), device, deterministic=copy.deterministic)
+    with _generators_kept(device), computing, named():
         try:
             losses, broke = _losses(copy, place, device, rates, tell)
         except (torch.OutOfMemoryError, MemoryError):

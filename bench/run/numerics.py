@@ -10,15 +10,15 @@ from typing import Any
 import torch
 
 from bench.run.picking import Picked
-from bench.spec import BenchError, RunConfig
+from bench.spec import BenchError
 
 CUBLAS = "CUBLAS_WORKSPACE_CONFIG"
 """cuBLAS adds up in an order of its own choice unless its workspace is fixed."""
 
 
 @contextmanager
-def numerics(config: RunConfig, picked: Picked, device: torch.device) -> Iterator[None]:
-    """Set torch's switches as `config` asks and put them back: in one process another run may follow."""
+def numerics(picked: Picked, device: torch.device, *, deterministic: bool = False) -> Iterator[None]:
+    """Set torch's switches as was picked and put them back: in one process another run may follow."""
     cudnn: Any = torch.backends.cudnn
     families: tuple[Any, ...] = (torch.backends.cuda.matmul, cudnn.conv, cudnn.rnn)
     before = [family.fp32_precision for family in families]
@@ -28,7 +28,7 @@ def numerics(config: RunConfig, picked: Picked, device: torch.device) -> Iterato
         if device.type == "cuda":
             for family in families:
                 family.fp32_precision = "tf32" if picked.precision == "tf32" else "ieee"
-        if config.deterministic:
+        if deterministic:
             os.environ[CUBLAS] = ":4096:8"
             cudnn.deterministic, cudnn.benchmark = True, False
             torch.use_deterministic_algorithms(True)
@@ -36,7 +36,7 @@ def numerics(config: RunConfig, picked: Picked, device: torch.device) -> Iterato
     finally:
         for family, precision in zip(families, before, strict=True):
             family.fp32_precision = precision
-        if config.deterministic:
+        if deterministic:
             torch.use_deterministic_algorithms(known[0], warn_only=known[1])
             cudnn.deterministic, cudnn.benchmark = kernels
             os.environ.pop(CUBLAS) if workspace is None else os.environ.update({CUBLAS: workspace})

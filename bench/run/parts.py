@@ -13,7 +13,7 @@ from bench.batches import Transform
 from bench.methods.method import Method
 from bench.methods.teacher import Teacher
 from bench.models.segmodel import SegModel
-from bench.run.picking import Picked, pick
+from bench.run.picking import Picked, computes, pick
 from bench.run.sight import sight
 from bench.spec import Dataset, Domain, RunConfig
 
@@ -50,9 +50,7 @@ def build_parts(config: RunConfig, device: torch.device) -> Parts:
     torch.manual_seed(config.seed)
     model: SegModel = names.build("model", config.model, classes).to(device)
     picked = pick(config, device)
-    model.autocast_dtype, model.channels_last = picked.dtype, picked.channels_last
-    if picked.channels_last:
-        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    computes(model, picked)
     if picked.compile:
         model.compile(dynamic=False)
     method: Method = names.build("method", config.method, names.build("loss", config.loss), classes)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
-from bench.spec import RunConfig
+from bench.models.segmodel import SegModel
+from bench.spec import RunConfig, RunRecord
 
 Precision = Literal["fp32", "tf32", "bf16", "fp16"]
 
@@ -29,6 +31,10 @@ class Picked:
         return {"bf16": torch.bfloat16, "fp16": torch.float16}.get(self.precision)
 
 
+FP32 = Picked("fp32", channels_last=False, compile=False)
+"""As torch computes by itself."""
+
+
 def pick(config: RunConfig, device: torch.device) -> Picked:
     """Without a wish of its own the layout goes with the precision: channels last where that is `auto`.
 
@@ -37,6 +43,20 @@ def pick(config: RunConfig, device: torch.device) -> Picked:
     auto = config.precision == "auto"
     layout = auto if config.channels_last == "auto" else config.channels_last
     return Picked(_precision(config, device), layout, config.compile and device.type != "meta")
+
+
+def as_recorded(record: RunRecord, device: torch.device) -> Picked:
+    """What the network of a finished run is used with: what it was scored with, as it is written in Python."""
+    had: dict[str, Any] = {**dataclasses.asdict(pick(record.config, device)), **record.picked}
+    return Picked(had["precision"], had["channels_last"], compile=False)
+
+
+def computes(model: SegModel, picked: Picked) -> SegModel:
+    """`model`, which from now on computes in that precision and layout."""
+    model.autocast_dtype, model.channels_last = picked.dtype, picked.channels_last
+    if picked.channels_last:
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return model
 
 
 def _precision(config: RunConfig, device: torch.device) -> Precision:

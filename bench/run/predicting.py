@@ -62,5 +62,7 @@ def classes_of(used: Used, image: np.ndarray, device: torch.device) -> np.ndarra
     padded = F.pad(pixels.float(), (0, fill[1], 0, fill[0]), mode="replicate").to(torch.uint8)
     part = used.scoring if image.size // 3 <= WHOLE_PX or used.scoring.name == "sliding" else WINDOWS
     grown = [-(-full * (side + more) // side) for full, side, more in zip((height, width), seen, fill, strict=True)]
-    guess = predict(used.network, normalise(padded.to(device)), (grown[0], grown[1]), names.build("scoring", part))[0]
+    scoring = names.build("scoring", part)
+    with used.computing(device):
+        guess = predict(used.network, normalise(padded.to(device)), (grown[0], grown[1]), scoring)[0]
     return guess[:height, :width].numpy()

@@ -28,6 +28,8 @@ from bench.models.segmodel import SegModel
 from bench.plan import without_weights
 from bench.run.chosen import unpack
 from bench.run.data import read
+from bench.run.numerics import numerics
+from bench.run.picking import as_recorded, computes
 from bench.run.place import Place
 from bench.scores import miou
 from bench.spec import BenchError, ExitCode, RunRecord
@@ -50,10 +52,16 @@ class Remedy:
 
 
 def remedies(record: RunRecord, source: str, target: str, place: Place, tell: Callable[[str], None]) -> list[Remedy]:
-    """A row for the source as it is, the target as it is and with each kind of help.
+    """A row for the source as it is, the target as it is and with each kind of help, in the run's own precision.
 
     The gap is that between the scores on the two test splits.  Raises BenchError where the weights are not there.
     """
+    device = torch.device(place.device)
+    with numerics(as_recorded(record, device), device, deterministic=record.config.deterministic):
+        return _remedies(record, source, target, place, tell)
+
+
+def _remedies(record: RunRecord, source: str, target: str, place: Place, tell: Callable[[str], None]) -> list[Remedy]:
     config, device = record.config, torch.device(place.device)
     network = chosen(record, place)
     train, tests = read(config, source, "train", place), {d: read(config, d, "test", place) for d in (source, target)}
@@ -99,6 +107,7 @@ def chosen(record: RunRecord, place: Place) -> SegModel:
         remedy = "run it again with `bench sweep FILE --rerun all -k NAME`, without `--keep none`"
         raise BenchError(f"the weights of {record.name} are not there", remedy=remedy, file=path, code=ExitCode.STORE)
     network = names.build("model", without_weights(record.config.model), len(record.classes)).to(place.device)
+    computes(network, as_recorded(record, torch.device(place.device)))
     return unpack(checkpoint.load(path, run_id=record.run_id), network)
 
 

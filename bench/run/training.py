@@ -63,7 +63,8 @@ class Run:
 
     def events(self) -> Iterator[Event]:
         """Read, train, choose, score, store."""
-        with numerics(self.config, pick(self.config, self.device), self.device), named():
+        picked, fixed = pick(self.config, self.device), self.config.deterministic
+        with numerics(picked, self.device, deterministic=fixed), named():
             yield from self.told()
 
     def told(self) -> Iterator[Event]:

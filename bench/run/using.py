@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from bench.models.segmodel import SegModel
 from bench.names.lineage import is_run
 from bench.plan import without_weights
 from bench.run.chosen import unpack
+from bench.run.numerics import numerics
+from bench.run.picking import FP32, Picked, as_recorded, computes
 from bench.run.place import Place
 from bench.run.starting import split_layout
 from bench.run.teaching import whole
@@ -29,7 +32,7 @@ class Used:
     """A network in eval mode on its device; `what` says in words which weights these are.
 
     `info` is the dataset whose classes it knows, `config` that of the run that trained it, None for a file that no
-    record here speaks of.
+    record here speaks of.  It computes as that run did (`picked`), beside such a file in float32.
     """
 
     network: SegModel
@@ -38,11 +41,16 @@ class Used:
     model: Component
     info: DatasetInfo
     config: RunConfig | None = None
+    picked: Picked = FP32
 
     @property
     def scoring(self) -> Component:
         """How it looks at an image."""
         return self.config.scoring if self.config else Component(name="whole")
+
+    def computing(self, device: torch.device) -> AbstractContextManager[None]:
+        """Torch's switches as they were when it was scored."""
+        return numerics(self.picked, device, deterministic=self.config is not None and self.config.deterministic)
 
 
 def find(text: str, place: Place, model: Component | None = None, info: DatasetInfo | None = None) -> Used:
@@ -72,7 +80,9 @@ def find(text: str, place: Place, model: Component | None = None, info: DatasetI
 def _recorded(found: Weights, record: RunRecord, place: Place) -> Used:
     config = record.config
     state = checkpoint.load(found.file, run_id=record.run_id)
+    picked = as_recorded(record, torch.device(place.device))
     network: SegModel = names.build("model", without_weights(config.model), len(record.classes)).to(place.device)
+    computes(network, picked)
     try:
         network = unpack(state, network)
     except (RuntimeError, KeyError, TypeError) as fault:
@@ -86,7 +96,7 @@ def _recorded(found: Weights, record: RunRecord, place: Place) -> Used:
     kind = "as they were scored" if found.file.name == "chosen.pt" else f"as in {found.file.name}"
     note = state.get("note")
     what = f"{record.run_id} ({record.name}), weights of step {found.step}, {kind}{f'; {note}' if note else ''}"
-    return Used(network=network, what=what, weights=found, model=config.model, info=info, config=config)
+    return Used(network=network, what=what, weights=found, model=config.model, info=info, config=config, picked=picked)
 
 
 def counts_of(
@@ -105,7 +115,8 @@ def counts_of(
             for _ in batch[1]:
                 tick()
 
-    return evaluate(network, watched(), classes, names.build("scoring", used.scoring))
+    with used.computing(device):
+        return evaluate(network, watched(), classes, names.build("scoring", used.scoring))
 
 
 def request_of(used: Used, dataset: Component, domain: str) -> RunConfig:
