@@ -7,6 +7,7 @@ import subprocess
 import sys
 import types
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,6 +44,25 @@ def test_another_component_moves_its_own_part_alone() -> None:
 def test_choosing_by_a_score_makes_the_scores_part_of_it() -> None:
     chosen = CONFIG.model_copy(update={"choose": "source_val", "evaluate_every": 1})
     assert code_digests(chosen)["loop"] != code_digests(CONFIG)["loop"]
+
+
+TAUGHT = Component(name="distillation", options={"teacher": "r-0123456789abcdef"})
+
+
+@pytest.mark.parametrize(
+    ("asked", "module"),
+    [
+        ({"ema": 0.9}, "bench.methods.teacher"),
+        ({"patience": 1, "choose": "source_val", "evaluate_every": 1}, "bench.run.stopping"),
+        ({"warmup_steps": 1}, "bench.run.rates"),
+        ({"init": "adaptsegnet:file.pth"}, "bench.run.layouts"),
+        ({"method": TAUGHT}, "bench.run.layouts"),
+        ({"precision": "auto"}, "bench.run.picking"),
+    ],
+)
+def test_what_a_recipe_goes_through_counts_for_those_that_ask_for_it(asked: dict[str, Any], module: str) -> None:
+    assert module not in code._closure(code._loop(CONFIG))
+    assert module in code._closure(code._loop(CONFIG.model_copy(update=asked)))
 
 
 @pytest.mark.parametrize(

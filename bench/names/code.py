@@ -17,7 +17,7 @@ from typing import Any
 from bench import names
 from bench.names import offers
 from bench.names.combined import COMBINED, PARTS
-from bench.names.lineage import teachers_of
+from bench.names.lineage import teachers_of, weights_before
 from bench.names.source import file_of as _file
 from bench.names.source import module_tree as _tree
 from bench.spec import BenchError, Component, Domain, RunConfig
@@ -34,6 +34,9 @@ LABEL_FREE = ("bench.selection.looking",)
 AVERAGE, STOPPING, RATES = "bench.methods.teacher", "bench.run.stopping", "bench.run.rates"
 """What else does where an average of the weights is scored, where a run may stop early, and where its rates follow more
 than a shape and the step."""
+
+STARTING, PICKING = "bench.run.starting", "bench.run.picking"
+"""And where weights of another run or of a file are taken over, and where the device decides the precision."""
 
 NOT_DECIDING = ("spec", "names", "store", "machine", "faults")
 """Units of this package that carry numbers and make none."""
@@ -77,7 +80,13 @@ def _loop(config: RunConfig) -> tuple[str, ...]:
     if config.choose != "last":
         found += CHOOSING if config.choose in ("source_val", "oracle") else LABEL_FREE
     rates = config.warmup_steps > 0 or config.schedule_by == "epoch" or config.scheduler.name == "plateau"
-    asked = {AVERAGE: config.ema is not None, STOPPING: config.patience is not None, RATES: rates}
+    asked = {
+        AVERAGE: config.ema is not None,
+        STOPPING: config.patience is not None,
+        RATES: rates,
+        STARTING: bool(weights_before(config)),
+        PICKING: config.precision == "auto",
+    }
     return found + tuple(module for module, used in asked.items() if used)
 
 
