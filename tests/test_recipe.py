@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
@@ -291,6 +293,13 @@ def test_a_criterion_out_of_reach_of_epochs_is_refused(planned: Make, place: Pla
     check([planned(**run, epochs=2).config], place)
 
 
+def test_a_rate_of_nothing_moves_no_stage_and_fails_no_run(planned: Make, four_convs: str, place: Place) -> None:
+    still = record(
+        planned(model=four_convs, groups="by_stage", optimizer={"name": "sgd", "lr": 0.0}, steps=1, batch_size=2), place
+    )
+    assert still.history.lr == (0.0,)
+
+
 # ------------------------------------------------------------------ precision, layout, order
 
 
@@ -501,3 +510,17 @@ def test_batches_without_a_label_are_counted() -> None:
     for _ in other.watch(iter([Batch(images, void)])):
         pass
     assert other.count == 3
+
+
+def test_who_counts_them_holds_no_memory_of_the_batch_before() -> None:
+    holders: list[int] = []
+
+    def batches() -> Iterator[Batch]:
+        codes = np.zeros((1, 40, 40), np.int64)
+        for _ in range(3):
+            yield Batch(torch.zeros(1, 3, 40, 40), torch.from_numpy(codes))
+            holders.append(sys.getrefcount(codes))
+
+    for _ in Blanks().watch(batches()):
+        pass
+    assert holders == [2, 2, 2]  # its own name, and the question
