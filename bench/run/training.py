@@ -81,7 +81,8 @@ class Run:
         )
         done = self.states.resume()
         groups = self.parts.optimizers[0].param_groups
-        stages = {g["stage"]: g["initial_lr"] / self.parts.lr for g in groups if "stage" in g}
+        base = self.parts.lr or 1.0  # at a rate of 0 no stage has another
+        stages = {g["stage"]: g["initial_lr"] / base for g in groups if "stage" in g}
         yield Phase(f"going on after step {done}" if done else "training", self.steps, stages)
         yield from told_again(self.journal)
         yield from self.train(read, along, done)
