@@ -134,3 +134,13 @@ def test_facts_that_have_to_be_computed_are_not_read(tmp_path: Path, monkeypatch
     assert found is not None
     assert found.name == "a"
     assert [source.dataset_info(f"facts_{number}") for number in range(1, 7)] == [None] * 6
+
+
+def test_a_misspelt_word_is_answered_with_the_words_not_with_the_list_that_also_fits() -> None:
+    with pytest.raises(BenchError) as told:
+        names.resolve("loss", Component(name="cross_entropy", options={"weights": "median"}))
+    assert "'median_frequency'" in told.value.remedy
+    assert "list" not in told.value.remedy
+    with pytest.raises(BenchError) as number:
+        names.resolve("loss", Component(name="cross_entropy", options={"weights": 3}))
+    assert "list" in number.value.remedy

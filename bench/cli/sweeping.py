@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -111,6 +112,7 @@ def sweep(
     wanted = load_sweep(file, overrides=override or [], select=select)
     trackers = _trackers(tracker or [], wanted)
     store = Store(results)
+    check = partial(_check_file, file, override or [])
     if probe and not dry_run:
         raise BenchError("a probe is made before a sweep", remedy="add --dry-run", key="--probe")
     if dry_run:
@@ -119,7 +121,7 @@ def sweep(
         if not as_json:
             print_plan(planned, runs)
         if not no_check:
-            _check(wanted, runs or wanted.runs, device, store, data_root)
+            check(wanted, runs or wanted.runs, device, store, data_root)
         probes = probed(wanted, runs, device, store, data_root) if probe else None
         if as_json:
             timed = {} if probes is None else {"probes": plain(probes)}
@@ -144,7 +146,7 @@ def sweep(
         trackers=trackers,
     )
     whole = None if override else load_sweep(file) if select else wanted
-    return run_planned(wanted, store, how, whole=whole, check=None if no_check else _check)
+    return run_planned(wanted, store, how, whole=whole, check=None if no_check else check)
 
 
 def _trackers(asked: Sequence[str], sweep: Sweep) -> list[Component]:
@@ -161,6 +163,16 @@ def _trackers(asked: Sequence[str], sweep: Sweep) -> list[Component]:
                 error.key = "--tracker"
                 raise
     return list(found.values())
+
+
+def _check_file(file: Path, overrides: Sequence[str], sweep: Sweep, *args: Any) -> None:
+    """`_check`, its fault told with the line of the file where it was written."""
+    from bench.sweep import located
+
+    try:
+        _check(sweep, *args)
+    except BenchError as error:
+        raise located(error, file, overrides) from error.__cause__
 
 
 def _check(sweep: Sweep, runs: Sequence[PlannedRun], device: str, store: Store, data_root: Path | None) -> None:

@@ -181,9 +181,11 @@ def resolve(kind: str, component: Component) -> Component:
         try:
             full[key] = jsonable(_adapter(kind, component.name, key).validate_python(component.options[key]))
         except ValidationError as error:
+            written, faults = component.options[key], error.errors()
+            words = (fault for fault in faults if isinstance(written, str) and fault["type"] == "literal_error")
             raise BenchError(
-                f"{component.options[key]!r} is no value for `{key}` of {kind} '{component.name}'",
-                remedy=error.errors()[0]["msg"].lower(),
+                f"{written!r} is no value for `{key}` of {kind} '{component.name}'",
+                remedy=next(words, faults[0])["msg"].lower(),  # a text is nearer to the names than to a list
                 key=key,
             ) from None
     return Component(name=component.name, options=full)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bench import names
 from bench.names.lineage import in_order
-from bench.spec import BenchError, PlannedRun, RunConfig, Sweep
+from bench.spec import JSON, BenchError, PlannedRun, RunConfig, Sweep
 from bench.sweep.cells import MAX_RUNS, MAX_VALUES, Cell, cells, count, place, values
 from bench.sweep.check import Checker
 from bench.sweep.controls import with_controls
@@ -36,6 +36,32 @@ def load_sweep(path: Path, *, overrides: Sequence[str] = (), select: str | None 
 def problems(path: Path, overrides: Sequence[str] = ()) -> list[BenchError]:
     """What is wrong with a sweep file, in the order of its lines, up to a hundred faults; empty when it is sound."""
     return _expand(path, overrides)[1]
+
+
+def located(error: BenchError, path: Path, overrides: Sequence[str] = ()) -> BenchError:
+    """`error`, found when the parts were built, with the line of `base` that its key was written on.
+
+    Left as it is where the file alone does not tell: a key of an axis, of `include` or of `--set`, or no key.
+    """
+    head = error.key.partition(".")[0]
+    document = read(path)
+    base = document.root.child("base")
+    others = (document.root.child(name) for name in ("grid", "zip", "include"))
+    elsewhere = set().union(*(_heads(node.plain()) for node in others if node is not None))
+    elsewhere |= {text.partition("=")[0].partition(".")[0] for text in overrides}
+    if error.file is not None or not head or base is None or base.child(head) is None or head in elsewhere:
+        return error
+    where = ("base", *(int(part) if part.isdigit() else part for part in error.key.split(".")))
+    there = document.error(where, error.problem)
+    error.key = there.key
+    return error.at(file=path, line=there.line, column=there.column)
+
+
+def _heads(section: JSON) -> set[str]:
+    """The fields that a section sets, whatever its shape."""
+    if isinstance(section, list):
+        return set().union(*map(_heads, section))
+    return {key.partition(".")[0] for key in section} if isinstance(section, dict) else set()
 
 
 def _with_rest(faults: list[BenchError], path: Path) -> BenchError:
