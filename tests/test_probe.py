@@ -54,6 +54,19 @@ def test_a_run_is_the_sum_of_its_parts() -> None:
     assert Probe(fault="does not fit").run_s is None
 
 
+def test_torch_computes_as_the_run_will(
+    planned: Make, place: Place, four_convs: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[bool] = []
+    monkeypatch.setattr(
+        module, "train", lambda *_, **__: seen.append(torch.are_deterministic_algorithms_enabled()) or iter(())
+    )
+    monkeypatch.setattr(module.statistics, "median", lambda _: 0.0)
+    probe(planned(model=four_convs, deterministic=True).config, place)
+    assert seen == [True]
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
 def test_the_last_steps_are_timed_and_every_image_is_counted(
     planned: Make, place: Place, four_convs: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -521,6 +521,7 @@ def test_who_counts_them_holds_no_memory_of_the_batch_before() -> None:
             yield Batch(torch.zeros(1, 3, 40, 40), torch.from_numpy(codes))
             holders.append(sys.getrefcount(codes))
 
-    for _ in Blanks().watch(batches()):
+    watched = Blanks().watch(batches())
+    while next(watched, None) is not None:  # which holds none itself
         pass
     assert holders == [2, 2, 2]  # its own name, and the question

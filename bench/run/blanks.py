@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
 from bench.batches import Batch
@@ -24,8 +25,7 @@ class Blanks:
         """The `batches`, counted as they are taken; on a GPU without waiting for it."""
         for batch in batches:
             if batch.labels.device.type == "cpu":
-                codes = batch.labels.numpy()
-                self.count += int(codes.reshape(-1)[::STRIDE].min() == IGNORE and codes.min() == IGNORE)
+                self.count += int(_blank(batch.labels.numpy()))
             else:
                 self.count = self.count + (batch.labels.amin() == IGNORE)
             yield batch
@@ -37,3 +37,8 @@ class Blanks:
     def restore(self, state: dict[str, Any]) -> None:
         """Take back what `state` gave."""
         self.count = state["count"]
+
+
+def _blank(codes: np.ndarray) -> bool:
+    """Whether all is void; apart, so that nobody holds a batch's memory when the next one is made."""
+    return bool(codes.reshape(-1)[::STRIDE].min() == IGNORE and codes.min() == IGNORE)

@@ -17,7 +17,9 @@ from bench.evaluate.counting import evaluate
 from bench.run.data import read
 from bench.run.learning import attach, batches, length, lesson
 from bench.run.memory import peak_memory, reset_peak_memory
+from bench.run.numerics import named, numerics
 from bench.run.parts import build_parts, splits_of
+from bench.run.picking import pick
 from bench.run.place import Place
 from bench.run.teaching import Teachers
 from bench.selection.looking import IMAGES
@@ -70,8 +72,10 @@ def probe(config: RunConfig, place: Place) -> Probe:
     if place.device.startswith("cuda"):
         torch.cuda.empty_cache()
     reset_peak_memory(place.device)
+    device = torch.device(place.device)
     try:
-        return _probe(config, place)
+        with numerics(pick(config, device), device, deterministic=config.deterministic), named():
+            return _probe(config, place)
     except (torch.OutOfMemoryError, MemoryError):
         return Probe(fault=f"does not fit at batch size {config.batch_size}")
 
