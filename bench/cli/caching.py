@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bench.cli.console import print_table
-from bench.cli.data import counting
+from bench.cli.console import counting, print_table
 from bench.cli.sweeping import DataRoot, Override, Results, Select
 
 

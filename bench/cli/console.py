@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, TextIO
 
 from bench.spec import printable
@@ -64,3 +64,16 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, right: 
     for row in cells:
         table.add_row(*(escape(cell) for cell in row))
     make_console(sys.stdout).print(table)
+
+
+@contextlib.contextmanager
+def counting(what: str, total: int | None) -> Iterator[Callable[[], None]]:
+    """A bar on stderr that advances at each call; silent without a terminal."""
+    if not is_live(sys.stderr):
+        yield lambda: None
+        return
+    from rich.progress import Progress
+
+    with Progress(console=make_console(sys.stderr), transient=True) as bars:
+        task = bars.add_task(what, total=total)
+        yield lambda: bars.advance(task)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from bench.cli.console import is_live, make_console, print_table
+from bench.cli.console import counting, is_live, make_console, print_table
 from bench.cli.listing import some
 from bench.cli.sweeping import DataRoot, print_json
 from bench.spec import BenchError, ExitCode
@@ -64,19 +64,6 @@ class Asked:
         for domain in self.domains:
             for split in splits:
                 yield self.open(domain, split)
-
-
-@contextmanager
-def counting(what: str, total: int | None) -> Iterator[Callable[[], None]]:
-    """A bar on stderr that advances at each call; silent without a terminal."""
-    if not is_live(sys.stderr):
-        yield lambda: None
-        return
-    from rich.progress import Progress
-
-    with Progress(console=make_console(sys.stderr), transient=True) as bars:
-        task = bars.add_task(what, total=total)
-        yield lambda: bars.advance(task)
 
 
 @app.command("list")

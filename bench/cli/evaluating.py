@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import typer
 
-from bench.cli.console import print_table
-from bench.cli.data import Asked, Json, Option, counting
+from bench.cli.console import counting, print_table
+from bench.cli.data import Asked, Json, Option
 from bench.cli.plugins import Plugin
 from bench.cli.sweeping import DataRoot, Results, print_json
 from bench.cli.using import Device, Model, ModelOption, OfDataset, Weights, facts_of, found_weights

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bench.cli.console import print_table, say
-from bench.cli.data import counting
+from bench.cli.console import counting, print_table, say
 from bench.cli.plugins import Plugin
 from bench.cli.sweeping import DataRoot, Override, Results, Select, print_json
 from bench.spec import BenchError, ExitCode

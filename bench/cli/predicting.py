@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from bench.cli.console import say
-from bench.cli.data import Json, Option, counting
+from bench.cli.console import counting, say
+from bench.cli.data import Json, Option
 from bench.cli.plugins import Plugin
 from bench.cli.sweeping import DataRoot, Results, print_json
 from bench.cli.using import Device, Model, ModelOption, OfDataset, Weights, facts_of, found_weights

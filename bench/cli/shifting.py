@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bench.cli.console import print_table
-from bench.cli.data import WORKERS, Asked, Json, Option, Picture, counting
+from bench.cli.console import counting, print_table
+from bench.cli.data import WORKERS, Asked, Json, Option, Picture
 from bench.cli.sweeping import DataRoot, Results, print_json
 from bench.spec import BenchError, ExitCode
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bench.cli.data import WORKERS, Asked, Json, Option, counting
+from bench.cli.console import counting
+from bench.cli.data import WORKERS, Asked, Json, Option
 from bench.cli.plugins import Plugin
 from bench.cli.sweeping import Results, print_json
 from bench.spec import BenchError, ExitCode
