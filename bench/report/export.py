@@ -17,7 +17,7 @@ from bench.report.gains import Gains, gains
 from bench.report.places import ranked
 from bench.report.results import Cell
 from bench.report.rows import Board, Row, boards
-from bench.report.settings import unusual
+from bench.report.settings import done, unusual
 from bench.report.works import image
 from bench.spec import SCHEMA
 from bench.store import Contents
@@ -64,7 +64,7 @@ def _flat(board: Board, row: Row, place: str) -> dict[str, Any]:
         "crop_px": wording.pixels(config.crop_px) or None,
         "resize_px": wording.pixels(config.resize_px) or None,
         "batch_size": config.batch_size,
-        "precision": config.precision,
+        "precision": done(row, "precision"),
         "settings": unusual(config, COLUMNS),
         "seeds": " ".join(map(str, row.seeds)),
         "steps": record.steps if record else None,

@@ -44,7 +44,7 @@ def _table(board: Board, found: Differences) -> str:
     header += [*(["gap"] if gaps else []), "measured", "runs"]
     lines = []
     for row, place in ranked(board.rows):
-        cells = [place, *names(row, found), *([found.settings(row.config)] if found.fields else [])]
+        cells = [place, *names(row, found), *([found.settings(row)] if found.fields else [])]
         cells += [", ".join(map(str, row.seeds)), *progress(row)]
         cells += [score(row, row.cells[d]) for d in board.domains] + ([score(row, row.mean)] if several else [])
         cells += [wording.percent(row.gap)] if gaps else []

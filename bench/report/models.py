@@ -80,7 +80,7 @@ def _table(rows: Sequence[Row], board: Board, sizes: Sequence[str], found: Diffe
         if options:
             cells.append(wording.number(config.model.options))
         cells += [wording.component(part) for part in (config.loss, config.optimizer, config.scheduler)]
-        cells += [_epochs(row), *([found.settings(config)] if found.fields else [])]
+        cells += [_epochs(row), *([found.settings(row)] if found.fields else [])]
         cells += [*(_score(row, d) for d in board.domains), runs(row)]
         lines.append(cells)
     return table(header, lines, right=["BATCH SIZE", "EPOCHS", *scores])

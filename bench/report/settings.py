@@ -35,13 +35,13 @@ class Differences:
         """The component with the options that tell rows apart."""
         return wording.component(part, self.options[kind, part.name])
 
-    def settings(self, config: RunConfig) -> str:
+    def settings(self, row: Row) -> str:
         """`batch size 6; augment flip, rotate90` for the fields that differ."""
-        told = (f for f in self.fields if f not in LENGTH or getattr(config, f) is not None)
-        return "; ".join(f"{words(f)} {self._value(config, f)}" for f in told)
+        told = (f for f in self.fields if f not in LENGTH or getattr(row.config, f) is not None)
+        return "; ".join(f"{words(f)} {self._value(row, f)}" for f in told)
 
-    def _value(self, config: RunConfig, field: str) -> str:
-        return self.component(field, config.optimizer) if field == "optimizer" else value(config, field)
+    def _value(self, row: Row, field: str) -> str:
+        return self.component(field, row.config.optimizer) if field == "optimizer" else done(row, field)
 
 
 def differences(rows: Sequence[Row], columns: frozenset[str] = COLUMNS) -> Differences:
@@ -65,11 +65,12 @@ def varying_options(parts: Sequence[Component]) -> tuple[str, ...]:
 
 
 def common(rows: Sequence[Row], found: Differences) -> list[str]:
-    """What every row has and no column says: `batch size 6`, `crop (96, 96)`."""
+    """What every row has and no column says: `batch size 6`, `crop (96, 96)`, `precision auto: bf16`."""
     config = rows[0].config
     fields = [f for f in RunConfig.model_fields if f not in COLUMNS and f not in found.fields]
     told = (f for f in fields if f not in USUAL or getattr(config, f) != RunConfig.model_fields[f].default)
-    return [f"{words(f)} {value(config, f)}" for f in told if getattr(config, f)]
+    said = {f: wording.distinct(done(row, f) for row in rows) for f in told if getattr(config, f)}
+    return [f"{words(f)} {' or '.join(values)}" for f, values in said.items()]
 
 
 def unusual(config: RunConfig, columns: frozenset[str]) -> str:
@@ -78,6 +79,19 @@ def unusual(config: RunConfig, columns: frozenset[str]) -> str:
         n for n, field in RunConfig.model_fields.items() if n not in columns and getattr(config, n) != field.default
     )
     return "; ".join(f"{words(f)} {value(config, f)}" for f in told)
+
+
+PICKED = ("precision", "channels_last")
+"""Fields that may say `auto`; the record knows what that was on its device."""
+
+
+def done(row: Row, field: str) -> str:
+    """A row's value of a field as text: `auto: bf16` where the runs picked it themselves."""
+    told = value(row.config, field)
+    if field not in PICKED or getattr(row.config, field) != "auto":
+        return told
+    found = wording.distinct(wording.number(r.picked[field]) for r in row.records if field in r.picked)
+    return f"{told}: {' or '.join(found)}" if found else told
 
 
 def value(config: RunConfig, field: str) -> str:

@@ -78,10 +78,24 @@ CHANGES: tuple[dict[str, Any], ...] = (
     {"scheduler": Component(name="constant")},
     {"source": "landcover/rural"},
     {"steps": None, "epochs": 12},
+    {"groups": Component(name="by_stage", options={"head": 10.0})},
+    {"schedule_by": "epoch"},
+    {"warmup_steps": 100},
+    {"warmup_from": 0.1, "warmup_steps": 100},
+    {"accumulate": 2},
+    {"ema": 0.99},
+    {"patience": 2, "choose": "source_val", "evaluate_every": 100},
+    {"min_gain": 0.01, "patience": 2, "choose": "source_val", "evaluate_every": 100},
+    {"init": "r-0123456789abcdef"},
+    {"channels_last": True},
+    {"compile": True},
+    {"deterministic": True},
 )
 """Changes to `config()`, each of which a reader of any table has to see: at least one for every field."""
 
-NO_COLUMN = {"scoring", "sampler", "crop_max_share", "schedule_steps", "choose", "evaluate_every", "steps"}
+NO_COLUMN = {"scoring", "sampler", "crop_max_share", "schedule_steps", "choose", "evaluate_every", "steps", "groups"}
+NO_COLUMN |= {"schedule_by", "warmup_steps", "warmup_from", "accumulate", "ema", "patience", "min_gain", "init"}
+NO_COLUMN |= {"channels_last", "compile", "deterministic"}
 """What of them only the export's `settings` tell."""
 
 

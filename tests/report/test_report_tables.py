@@ -15,7 +15,10 @@ import pytest
 from markdown_it import MarkdownIt
 from report_examples import (
     cells,
+    config,
     example,
+    record,
+    stored,
 )
 from report_hostile import PAYLOADS, hostile
 
@@ -140,3 +143,17 @@ def test_without_escaping_the_structure_changes(monkeypatch):
             monkeypatch.setattr(sys.modules[f"bench.report.{module}"], "escape", markdown.Markup)
     monkeypatch.setattr(markdown, "escape", markdown.Markup)
     assert sum(structure(render(hostile(p))) != harmless for p in PAYLOADS) >= 20
+
+
+def test_what_auto_was_on_the_device_is_told():
+    def told(*picks, own="auto"):
+        runs = [
+            stored(record(number, config=config(precision=own, seed=number), picked=picked))
+            for number, picked in enumerate(picks)
+        ]
+        return render(Contents(runs=tuple(runs)))
+
+    assert "precision auto: bf16." in told({"precision": "bf16"}, {"precision": "bf16"})
+    assert "precision auto: bf16 or fp32." in told({"precision": "bf16"}, {"precision": "fp32"})
+    assert "precision auto." in told({})  # a record that does not say
+    assert "precision fp32." in told({"precision": "fp32"}, own="fp32")
