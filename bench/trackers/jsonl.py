@@ -22,7 +22,8 @@ def jsonl() -> Start:
 
 
 class Lines:
-    """Each line is with the system before the next event; the file is on the disk when the run has ended.
+    """Each line is with the system before the next event; the file is on the disk when the run has ended.  Between
+    events it is closed: a sweep that breaks off leaves nothing open.
 
     A new try begins a new file, so that a step stands in it once: one that goes on is told all that came before.
     """
@@ -30,9 +31,8 @@ class Lines:
     def __init__(self, about: About) -> None:
         self.classes = about.classes
         about.folder.mkdir(parents=True, exist_ok=True)
-        path = about.folder / FILE
-        path.unlink(missing_ok=True)  # whoever reads the old one, or still writes its end, keeps it
-        self.file = path.open("x", encoding="utf-8", buffering=1)
+        self.path = about.folder / FILE
+        self.path.unlink(missing_ok=True)  # whoever reads the old one keeps it
         self._line(
             "started",
             run_id=about.run.run_id,
@@ -60,25 +60,25 @@ class Lines:
         self._line("picture", file=file.name)
 
     def ended(self, outcome: RunRecord | Failure) -> None:
-        """The scores of a record, or the state and the reason of a failure; then the file is closed."""
-        with self.file:
-            if isinstance(outcome, Failure):
-                self._line("failed", state=outcome.state, reason=outcome.reason, utc=outcome.finished_utc)
-            else:
-                rows = list(table(outcome.confusion, outcome.classes))
-                self._line(
-                    "finished",
-                    steps=outcome.steps,
-                    chosen_step=outcome.chosen_step,
-                    miou=scored(outcome.confusion),
-                    iou=rows,
-                    seconds=outcome.seconds,
-                    utc=outcome.finished_utc,
-                )
-            os.fsync(self.file.fileno())
+        """The scores of a record, or the state and the reason of a failure."""
+        if isinstance(outcome, Failure):
+            self._line("failed", state=outcome.state, reason=outcome.reason, utc=outcome.finished_utc)
+        else:
+            self._line(
+                "finished",
+                steps=outcome.steps,
+                chosen_step=outcome.chosen_step,
+                miou=scored(outcome.confusion),
+                iou=list(table(outcome.confusion, outcome.classes)),
+                seconds=outcome.seconds,
+                utc=outcome.finished_utc,
+            )
+        with self.path.open("rb") as file:
+            os.fsync(file.fileno())
 
     def _line(self, event: str, **facts: Any) -> None:
-        self.file.write(json.dumps({"event": event, **facts}, allow_nan=False) + "\n")
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"event": event, **facts}, allow_nan=False) + "\n")
 
 
 def _number(value: float | None) -> float | None:
