@@ -1,9 +1,9 @@
 """Losses beside the usual ways to write them, at 6 x 7 x 512 x 512: CPU time in turns, one thread; memory by profiler.
 
-Seen on 2026-11-20 on two shared cores (load 10 to 13), torch 2.15.  Of stride-8 logits: cross entropy 2.7 x as fast as
-the usual two calls (3.2 x at load 4 to 9) with 0.18 of their memory, weighted and smoothed 2.6 x and 0.19; Dice 3.7 x
-and 0.10 of one-hot labels; focal 2.8 x and 0.18 of a formula; Lovasz takes 6.9 times as long as the usual cross
-entropy.  Of full-size logits: Dice 2.8 x and 0.25, focal 1.1 x and 0.67, mining 3.2 x as fast as a sort.
+Seen on 2026-11-20 on two shared cores (load 0.8 to 0.9), torch 2.15.  Of stride-8 logits: cross entropy 4.0 x as fast
+as the usual two calls (2.7 x at load 10 to 13) with 0.18 of their memory, weighted and smoothed 3.1 x and 0.19; Dice
+4.0 x and 0.10 of one-hot labels; focal 3.1 x and 0.18 of a formula; Lovasz takes 6.7 times as long as the usual cross
+entropy.  Of full-size logits: Dice 3.0 x and 0.25, focal 1.2 x and 0.67, mining 3.2 x as fast as a sort.
 """
 
 from __future__ import annotations
