@@ -61,9 +61,10 @@ def _panel(found: Gains) -> Any:
     spans = alt.Chart(alt.InlineData(values=[r for r in rows if r["low"] is not None])).mark_rule(strokeWidth=2.5)
     layers = [*_rules(found), spans.encode(x=alt.X("low:Q"), x2="high:Q", y=y, color=colour)]
     layers.append(base.mark_point(size=90, filled=True, opacity=1).encode(x=x, y=y, color=colour))
+    data = "synthetic data; " if found.group.board.synthetic else ""  # here, because a long title is cut
     title = alt.TitleParams(
         printable(adaptation.plain_title(found), 70),
-        subtitle=printable(f"95 % intervals over images and seeds; {_seeds(found)}", 80),
+        subtitle=printable(f"{data}95 % intervals over images and seeds; {_seeds(found)}", 80),
         fontSize=13,
         subtitleFontSize=11,
         subtitleColor="#666666",

@@ -417,6 +417,15 @@ def test_the_picture_has_a_point_for_every_method(contents: Contents, tmp_path: 
         assert words in drawn
 
 
+def test_the_picture_says_synthetic_under_however_long_a_title(
+    contents: Contents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (one,) = found(contents)
+    monkeypatch.setattr(adaptation, "plain_title", lambda _: "a sweep " * 30)
+    gains_picture.picture(tmp_path / "gains.svg", [one])
+    assert "synthetic data" in (tmp_path / "gains.svg").read_text()
+
+
 @pytest.mark.parametrize(("name", "words"), [("a.jpg", "png or .svg"), ("a.png", "no sweep")])
 def test_a_picture_of_nothing_is_refused(name: str, words: str, tmp_path: Path) -> None:
     with pytest.raises(BenchError, match=words):
