@@ -67,9 +67,13 @@ def card_of(machine: Mapping[str, Any]) -> Mapping[str, Any]:
     return card if isinstance(card, Mapping) else {}
 
 
+_VERSION = re.compile(r"(\d{1,6})(?:\.(\d{1,6}))?(?:[-+.A-Za-z][-+.\w]*)?", re.ASCII)
+"""The first two numbers of a version, in a text that is one from end to end: `1. item` is none."""
+
+
 def short(version: object) -> str:
     """`2.15` of `2.15.0+cu132`; '' for what is no version."""
-    found = re.match(r"(\d{1,6})(?:\.(\d{1,6}))?", version) if isinstance(version, str) else None
+    found = _VERSION.fullmatch(version) if isinstance(version, str) else None
     return ".".join(part for part in found.groups() if part) if found else ""
 
 

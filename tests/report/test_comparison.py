@@ -29,7 +29,7 @@ from timing_examples import (
     unfinished,
 )
 
-from bench.report import compared, timings
+from bench.report import compared, plain, timings
 from bench.report.comparison import Comparison, compare
 from bench.report.devices import named, short
 from bench.report.latency import markdown as latency_markdown
@@ -154,6 +154,33 @@ def test_a_patch_release_is_the_same_context():
     rows, _ = timings.rows(contents([*repeats({"pidnet_s": 10.0}), *repeats({"pidnet_s": 11.0}, software=newer)]))
     assert [len(row.shown) for row in rows] == [6]
     assert short("2.15.0+cu132") == "2.15"
+
+
+@pytest.mark.parametrize("text", ["1. item", "580.65 ", "580 65", "v580.65", "580.65\n", "", ".5", None, 580.65])
+def test_what_is_no_version_counts_as_not_recorded(text):
+    """A text that only begins with a number is no version: in the data it is null, as any other such text."""
+    surroundings = {
+        "machine": {"gpu": {**H200["machine"]["gpu"], "driver": text}},
+        "software": dict.fromkeys(("torch", "cuda", "cudnn"), text),
+    }
+    ((row,), _) = timings.rows(contents(repeats({"pidnet_s": 10.0}, **surroundings)))
+    told = plain.device(row.device)
+    assert [told[name] for name in ("driver", "torch", "cuda", "cudnn")] == [None] * 4
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("2.15.0+cu132", "2.15"),
+        ("2.15.0a0+git1234567", "2.15"),
+        ("2.15rc1", "2.15"),
+        ("13", "13"),
+        ("580.65.06", "580.65"),
+        ("580.", "580"),
+    ],
+)
+def test_a_version_is_its_first_two_numbers(text, found):
+    assert short(text) == found
 
 
 def test_a_network_with_other_counts_is_not_pooled():
