@@ -17,7 +17,7 @@ from bench.batches import (
     Batch,
     Timed,
     buffers,
-    cut_batches,
+    cut_samples,
     draws,
     normalise,
     normalising,
@@ -202,8 +202,8 @@ def shares(**changes: object) -> list[float]:
     """The largest class's share of what is not void, in each of 300 crops; 1 where all is void."""
     options = {"batch_size": 3, "seed": 2, "crop_px": (6, 6)} | changes
     found = []
-    for _, labels in islice(cut_batches(halves(), **options), 100):  # type: ignore[arg-type]
-        for crop in labels:
+    for samples in islice(cut_samples(halves(), **options), 100):  # type: ignore[arg-type]
+        for _, crop in samples:
             counts = torch.bincount(crop.flatten(), minlength=256)[:2]
             found.append(float(counts.max() / counts.sum()) if counts.any() else 1.0)
     return found
@@ -222,8 +222,8 @@ def test_a_share_that_no_crop_exceeds_changes_no_crop() -> None:
     plain = Split(images, torch.zeros(6, 16, 20, dtype=torch.uint8), tuple("abcdef"), "d")
 
     def drawn(**changes: float) -> list[bytes]:
-        cut = cut_batches(plain, batch_size=3, seed=2, crop_px=(6, 6), **changes)  # type: ignore[arg-type]
-        return [images.numpy().tobytes() for images, _ in islice(cut, 9)]
+        cut = cut_samples(plain, batch_size=3, seed=2, crop_px=(6, 6), **changes)  # type: ignore[arg-type]
+        return [image.numpy().tobytes() for samples in islice(cut, 9) for image, _ in samples]
 
     assert drawn(crop_max_share=1.0) == drawn()
     assert drawn(crop_max_share=0.9) != drawn()
@@ -233,8 +233,8 @@ def test_redraws_end() -> None:
     void = Split(
         torch.zeros(3, 3, 8, 8, dtype=torch.uint8), torch.full((3, 8, 8), IGNORE, dtype=torch.uint8), tuple("abc"), ""
     )
-    _, labels = next(cut_batches(void, batch_size=3, seed=0, crop_px=(4, 4), crop_max_share=0.5))
-    assert (labels == IGNORE).all()
+    samples = next(cut_samples(void, batch_size=3, seed=0, crop_px=(4, 4), crop_max_share=0.5))
+    assert all((label == IGNORE).all() for _, label in samples)
 
 
 # ------------------------------------------------------------------ the fast ways give the same numbers
@@ -259,13 +259,13 @@ def test_pixels_that_are_moved_as_bytes_are_the_same_as_numbers() -> None:
         return images + torch.rand(len(images), 1, 1, 1, generator=g), labels
 
     for chain in ([flip()], [rotate90(), flip()], [flip(), brighter, rotate90()]):
-        plain = [lambda *batch, move=move: move(*batch) for move in chain]  # without their `in_place`
+        plain = [lambda *batch, move=move: move(*batch) for move in chain]  # without their `of_samples`
         assert drawn(*chain) == drawn(*plain)
         assert drawn(*chain) != drawn()
 
 
-def test_only_bytes_of_the_batch_are_moved_in_place() -> None:
-    """On the CPU a crop is a copy; a move must never reach the split, nor numbers that somebody else holds."""
+def test_a_move_never_reaches_the_split() -> None:
+    """What is moved are views of it: a move that wrote in place would change the data for all that follows."""
     data, before = mixed(), mixed()
     for _ in islice(training_batches(data, batch_size=3, seed=4, device=CPU, augment=(flip(p=1.0),)), 4):
         pass
@@ -273,12 +273,10 @@ def test_only_bytes_of_the_batch_are_moved_in_place() -> None:
     assert torch.equal(data.labels, before.labels)
 
 
-@pytest.mark.parametrize("block", [1, 1000, 1600, 2**18])
-def test_normalising_in_blocks_is_normalising(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_normalising_one_by_one_is_normalising() -> None:
     images = mixed().images
     mean, deviation = (torch.tensor(part).mul(255).view(3, 1, 1) for part in (normalising.MEAN, normalising.STD))
     want = (images.float() - mean) / deviation
-    monkeypatch.setattr(normalising, "BLOCK", block)
     assert torch.equal(normalise(images), want)
     assert torch.equal(normalise(images[:, :, 3:30, 5:33]), want[:, :, 3:30, 5:33])
     assert not torch.equal(normalise(images), images.float() / (255 * deviation / 255) - mean / deviation)

@@ -32,8 +32,12 @@ def other(draw: float, sample: int, samples: int, skip: int = 0) -> int:
     return (sample + 1 + (int(draw * (samples - 1)) + skip) % (samples - 1)) % samples
 
 
-def stacked(pairs: Iterable[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-    """Pairs of image (3, H, W) and label (H, W) -> images (N, 3, H, W) and labels (N, H, W), copied."""
+Pair = tuple[Tensor, Tensor]
+"""Image (3, H, W) and label (H, W)."""
+
+
+def stacked(pairs: Iterable[Pair]) -> tuple[Tensor, Tensor]:
+    """Pairs -> images (N, 3, H, W) and labels (N, H, W), copied."""
     images, labels = zip(*pairs, strict=True)
     return torch.stack(images), torch.stack(labels)
 
@@ -50,15 +54,12 @@ class Moving:
     moved: Callable[[Tensor, int], Tensor]
 
     def __call__(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        drawn = self.draw(len(images), generator)
-        return stacked(
-            (self.moved(image, number), self.moved(label, number))
-            for image, label, number in zip(images, labels, drawn, strict=True)
-        )
+        return stacked(self.of_samples(list(zip(images, labels, strict=True)), generator))
 
-    def in_place(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> None:
-        """The same draws, for whoever owns the batch: what stays where it is costs nothing."""
-        for image, label, number in zip(images, labels, self.draw(len(images), generator), strict=True):
-            for part in (image, label):
-                if (moved := self.moved(part, number)) is not part:
-                    part.copy_(moved)
+    def of_samples(self, samples: Sequence[Pair], generator: torch.Generator) -> list[Pair]:
+        """The same draws, for samples that are not a batch yet: what stays where it is costs nothing."""
+        drawn = self.draw(len(samples), generator)
+        return [
+            (self.moved(image, number), self.moved(label, number))
+            for (image, label), number in zip(samples, drawn, strict=True)
+        ]

@@ -1,10 +1,11 @@
 """A split and a seed -> the batch of every step: the same on any device and after any restart.
 
-`cutting` gives bytes, `normalising` makes numbers of them, `training` joins both with augmentation; `scoring` goes
-through a split in order.
+`cutting` says which samples, `gathering` puts them in one place and has `normalising` make numbers of their bytes,
+`training` joins these with augmentation; `scoring` goes through a split in order.
 """
 
-from bench.batches.cutting import TARGET, crop_size, cut_batches, draws, steps_per_epoch
+from bench.batches.cutting import TARGET, crop_size, cut_samples, draws, steps_per_epoch
+from bench.batches.gathering import bytes_of
 from bench.batches.normalising import MEAN, STD, normalise
 from bench.batches.scoring import scoring_batches
 from bench.batches.training import Batch, Timed, Transform, paired, training_batches
@@ -16,8 +17,9 @@ __all__ = [
     "Batch",
     "Timed",
     "Transform",
+    "bytes_of",
     "crop_size",
-    "cut_batches",
+    "cut_samples",
     "draws",
     "normalise",
     "paired",

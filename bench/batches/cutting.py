@@ -1,4 +1,4 @@
-"""A split and a seed -> the bytes of every step: which images, and what is cut out of them."""
+"""A split and a seed -> the samples of every step: which images, and what is cut out of them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.batches.buffers import Buffers
 from bench.cache import Split
 from bench.spec import IGNORE, BenchError, ExitCode, Size
 
@@ -59,7 +58,11 @@ def crop_size(image: Sequence[int], crop_px: Size | None) -> Size:
     return crop
 
 
-def cut_batches(
+Sample = tuple[Tensor, Tensor]
+"""Image uint8 (3, h, w) and label uint8 (h, w)."""
+
+
+def cut_samples(
     split: Split,
     *,
     batch_size: int,
@@ -69,21 +72,18 @@ def cut_batches(
     sampler: Sampler | None = None,
     start: int = 0,
     streams: int = 0,
-    pin: bool = False,
     together: int = 1,
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Images uint8 (B, 3, h, w) and labels uint8 (B, h, w) of batches `start`, `start` + 1, ... without end.
+) -> Iterator[list[Sample]]:
+    """The samples of batches `start`, `start` + 1, ... without end: views of the split, nothing is copied yet.
 
     A pass is made of as many batches as are whole groups of `together`, so that no group lies in two passes.  `sampler`
     gives the images of each pass: every one once, in an order of its own, unless given.  Crops are drawn
-    uniformly, and again where one class covers more than `crop_max_share` of what is not void.  They come on the
-    split's device; with `pin` those of a split in host memory lie where a device can fetch them.  An image smaller than
+    uniformly, and again where one class covers more than `crop_max_share` of what is not void.  An image smaller than
     `crop_px` is a BenchError.
     """
     crop = crop_size(split.images.shape[-2:], crop_px)
     what = "target" if streams == TARGET else "source"
     per_epoch = steps_per_epoch(len(split), batch_size, what=what, together=together) * together
-    buffers = None if pin else Buffers()
     step, order_of, order = start, -1, np.empty(0, np.int64)
     while True:
         epoch, within = divmod(step, per_epoch)
@@ -92,7 +92,7 @@ def cut_batches(
             order_of, order = epoch, passes.permutation(len(split)) if sampler is None else sampler(passes)
         chosen = order[within * batch_size : (within + 1) * batch_size]
         spots = _spots(split, chosen.tolist(), crop, draws(seed, streams + CROP, step), crop_max_share)
-        yield _copied(split.images, spots, buffers), _copied(split.labels, spots, buffers)
+        yield [(split.images[i, :, rows, columns], split.labels[i, rows, columns]) for i, rows, columns in spots]
         step += 1
 
 
@@ -119,22 +119,6 @@ def _spots(
                 spots[k] = spot(image, generator.integers(0, room).tolist())
                 redraws -= 1
     return spots
-
-
-def _copied(whole: Tensor, spots: Sequence[Spot], buffers: Buffers | None) -> Tensor:
-    """Copies of slices, which no gather beats on a CPU: on the device of `whole`, pinned where that is the host's."""
-    if whole.device.type != "cpu":
-        return torch.stack([whole[image, ..., rows, columns] for image, rows, columns in spots])
-    source = whole.numpy()  # numpy copies rows of bytes a quarter faster than torch
-    parts = [source[image, ..., rows, columns] for image, rows, columns in spots]
-    shape = (len(parts), *parts[0].shape)
-    if buffers is None:
-        place = torch.empty(shape, dtype=torch.uint8, pin_memory=True)
-    else:
-        place = buffers.take(shape, torch.uint8)
-    for row, part in zip(place.numpy(), parts, strict=True):
-        row[...] = part
-    return place
 
 
 def _filled(codes: Tensor, max_share: float) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor
@@ -11,20 +12,20 @@ MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 """Per-channel statistics of ImageNet, of RGB images scaled to [0, 1]: what torchvision's weights expect."""
 
-BLOCK = 2**17
-"""Numbers that are made at a time on the CPU: 512 KiB, which the next two operations find in a core's own cache."""
 
-
-def normalise(images: Tensor, place: Tensor | None = None) -> Tensor:
-    """uint8 (N, 3, h, w) -> float (N, 3, h, w) with mean 0 and deviation 1 over ImageNet; on the CPU in `place`."""
+def normalise(images: Tensor) -> Tensor:
+    """uint8 (N, 3, h, w) -> float (N, 3, h, w) with mean 0 and deviation 1 over ImageNet, on the same device."""
+    if images.device.type == "cpu":
+        return normalise_into(torch.empty(images.shape), images)
     mean, std = _statistics(images.device)
-    if images.device.type != "cpu":
-        return images.float().sub_(mean).div_(std)
-    place = torch.empty(images.shape) if place is None else place
-    wholes = (images.flatten(0, 1), place.flatten(0, 1), mean.repeat(len(images), 1, 1), std.repeat(len(images), 1, 1))
-    several = max(1, BLOCK // max(1, images.shape[-2] * images.shape[-1]))
-    for pixels, numbers, centres, deviations in zip(*(torch.split(whole, several) for whole in wholes), strict=True):
-        numbers.copy_(pixels).sub_(centres).div_(deviations)
+    return images.float().sub_(mean).div_(std)
+
+
+def normalise_into(place: Tensor, images: Iterable[Tensor]) -> Tensor:
+    """The same numbers of each of N `images` uint8 (3, h, w) on the CPU, wherever they lie, in `place`; returns it."""
+    mean, std = _statistics(place.device)
+    for numbers, pixels in zip(place, images, strict=True):  # one by one: a core's cache holds an image, not a batch
+        numbers.copy_(pixels).sub_(mean).div_(std)
     return place
 
 

@@ -1,4 +1,4 @@
-"""Bytes of every step -> batches: moved, normalised and augmented on the device that trains."""
+"""Samples of every step -> batches: moved, normalised and augmented on the device that trains."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from bench.batches.buffers import Buffers
-from bench.batches.cutting import AUGMENT, METHOD, cut_batches, draws
-from bench.batches.normalising import normalise
+from bench.batches.cutting import AUGMENT, METHOD, Sample, cut_samples, draws
+from bench.batches.gathering import numbers_of
 from bench.cache import Split
 from bench.spec import Size
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from bench.samplers import Sampler
 
 Transform = Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]]
-Move = Callable[[Tensor, Tensor, torch.Generator], None]
+Move = Callable[[list[Sample], torch.Generator], list[Sample]]
 
 
 @dataclass(frozen=True)
@@ -60,14 +60,15 @@ def training_batches(
     streams: int = 0,
     accumulate: int = 1,
 ) -> Iterator[Batch]:
-    """The batches of steps `start`, `start` + 1, ... without end, `accumulate` of each, out of `cut_batches`.
+    """The batches of steps `start`, `start` + 1, ... without end, `accumulate` of each, out of `cut_samples`.
 
-    Transforms at the head of `augment` that only move pixels, and so have an `in_place`, do so while a pixel is a byte:
-    the same numbers for a quarter of the traffic.  On the CPU a batch's memory is taken again once nobody holds it.
+    Transforms at the head of `augment` that only move pixels, and so have an `of_samples`, do so while a pixel is a
+    byte: the same numbers for a quarter of the traffic.  On the CPU a batch's memory is taken again once nobody holds
+    it.
     `streams` sets random numbers apart: those of the target are its own, so that the source's stay what they are
     without one.
     """
-    cut = cut_batches(
+    cut = cut_samples(
         split,
         batch_size=batch_size,
         seed=seed,
@@ -76,27 +77,20 @@ def training_batches(
         sampler=sampler,
         start=start * accumulate,
         streams=streams,
-        pin=device.type == "cuda",
         together=accumulate,
     )
-    heads = itertools.takewhile(lambda transform: hasattr(transform, "in_place"), augment)
-    moves: list[Move] = [getattr(transform, "in_place") for transform in heads]  # noqa: B009
+    heads = itertools.takewhile(lambda transform: hasattr(transform, "of_samples"), augment)
+    moves: list[Move] = [getattr(transform, "of_samples") for transform in heads]  # noqa: B009
     buffers = Buffers()
-    for number, (pixels, codes) in enumerate(cut, start * accumulate):
-        pixels, codes = pixels.to(device, non_blocking=True), codes.to(device, non_blocking=True)
+    for number, samples in enumerate(cut, start * accumulate):
         generator = torch.Generator()
         if augment:
             generator.manual_seed(int(draws(seed, streams + AUGMENT, number).integers(2**63)))
         for move in moves:
-            move(pixels, codes, generator)
-        if device.type == "cpu":
-            images = normalise(pixels, buffers.take(pixels.shape, torch.float32))
-            labels = buffers.take(codes.shape, torch.int64).copy_(codes)
-        else:
-            images, labels = normalise(pixels), codes.long()
+            samples = move(samples, generator)
+        images, labels = numbers_of(samples, buffers, device)
         for transform in augment[len(moves) :]:
             images, labels = transform(images, labels, generator)
-        del pixels, codes
         step, part = divmod(number, accumulate)
         batch = Batch(images, labels, step=step, seed=seed, part=part)
         del images, labels

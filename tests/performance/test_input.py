@@ -37,7 +37,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from bench.augment.flip import flip
-from bench.batches import cut_batches, training_batches
+from bench.batches import buffers, bytes_of, cut_samples, training_batches
 from bench.cache import Split, manifest, rows, stored_split
 from bench.datasets.camvid import camvid
 from bench.datasets.folders import MASKS, PHOTOS, FolderDataset, list_files, samples
@@ -153,12 +153,10 @@ def numbers(split: Split, crop: int) -> Draws:
     return ((batch.images, batch.labels) for batch in made)
 
 
-def bytes_of(split: Split, crop: int) -> Draws:
-    generator, move = torch.Generator(), flip().in_place  # type: ignore[attr-defined]
-    for images, labels in cut_batches(split, batch_size=BATCH, seed=0, crop_px=(crop, crop)):
-        move(images, labels, generator)
-        yield images, labels
-        del images, labels
+def codes(split: Split, crop: int) -> Draws:
+    generator, move, take = torch.Generator(), flip().of_samples, buffers.Buffers().take  # type: ignore[attr-defined]
+    for cut in cut_samples(split, batch_size=BATCH, seed=0, crop_px=(crop, crop)):
+        yield bytes_of(move(cut, generator), take)
 
 
 def race(ways: dict[str, Draws], each: dict[str, int], rounds: int = 7) -> dict[str, float]:
@@ -195,7 +193,7 @@ def compared(
 ) -> tuple[float, float]:
     """How many times faster than the best of the others bytes and numbers come, per CPU second."""
     split, pairs = stored_split(dataset, cache), pairs_of(dataset)
-    ours = {"bytes": bytes_of(split, crop), "numbers": numbers(split, crop)}
+    ours = {"bytes": codes(split, crop), "numbers": numbers(split, crop)}
     found = race({"v1": looks(V1(pairs, crop)), "v2": looks(V2(pairs, crop)), **ours}, {"bytes": 40, "numbers": 20})
     ratio = albumentations(pairs, crop)
     if ratio is None:
@@ -241,7 +239,7 @@ def test_beside_a_loader_with_two_workers(tiles: FolderDataset, tmp_path: Path, 
     theirs = DataLoader(V1(pairs_of(tiles) * 4, CROP), BATCH, shuffle=True, num_workers=2, persistent_workers=True)
     ways: dict[str, Callable[[], Any]] = {
         "loader": lambda: [None for _ in theirs],
-        "bytes": lambda: [None for _ in itertools.islice(bytes_of(split, CROP), 40 * images // BATCH)],
+        "bytes": lambda: [None for _ in itertools.islice(codes(split, CROP), 40 * images // BATCH)],
         "numbers": lambda: [None for _ in itertools.islice(numbers(split, CROP), 10 * images // BATCH)],
     }
     theirs_first = [None for _ in theirs]  # its processes have started
