@@ -12,6 +12,7 @@ from sweep_stand_ins.plug import stand_ins  # noqa: F401
 from bench.spec import BenchError
 from bench.sweep import load_sweep
 from bench.sweep.composer import parse
+from bench.sweep.scalars import scalar
 
 FORMS: list[tuple[str, Any]] = [
     ("1e-3", 0.001),
@@ -25,6 +26,11 @@ FORMS: list[tuple[str, Any]] = [
     ("-0", 0),
     ("0x1F", 31),
     ("0o17", 15),
+    ("0o18", "0o18"),
+    ("-0x1F", "-0x1F"),
+    ("9" * 18, 10**18 - 1),
+    ("-" + "9" * 18, 1 - 10**18),
+    ("0x" + "f" * 16, 16**16 - 1),
     ("017", "017"),
     ("00.5", "00.5"),
     ("1_000", "1_000"),
@@ -38,9 +44,15 @@ FORMS: list[tuple[str, Any]] = [
     ("off", "off"),
     ("y", "y"),
     ("true", True),
+    ("True", True),
+    ("TRUE", True),
+    ("false", False),
     ("False", False),
+    ("FALSE", False),
     ("tRue", "tRue"),
     ("null", None),
+    ("Null", None),
+    ("NULL", None),
     ("~", None),
     ("", None),
     ("nUll", "nUll"),
@@ -75,6 +87,23 @@ def test_a_number_that_cannot_be_held_is_refused(text: str) -> None:
     with pytest.raises(BenchError) as caught:
         parse(f"x: [1, {text}]\n")
     assert (caught.value.line, caught.value.column, caught.value.key) == (1, 8, "x.1")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (".inf", ".inf is not a finite number; write a number"),
+        (".nan", ".nan is not a finite number; write a number"),
+        ("1e400", "1e400 is too large to hold; write a smaller"),
+        ("9" * 19, "a whole number of more than 18 digits; write a smaller"),
+        ("+" + "9" * 19, "a whole number of more than 18 digits"),
+        ("0o" + "7" * 17, "a whole number of more than 18 digits"),
+    ],
+)
+def test_a_number_that_cannot_be_held_is_told_why(text: str, words: str) -> None:
+    with pytest.raises(BenchError) as caught:
+        scalar(text)
+    assert str(caught.value).startswith(words)
 
 
 def loaded(tmp_path: Path, line: str) -> Any:

@@ -66,8 +66,13 @@ _REMEDIES = {
 }
 
 
+def _place(mark: Any) -> tuple[int, int]:
+    """Line and column, both from 1."""
+    return mark.line + 1, mark.column + 1
+
+
 def _refuse(mark: Any, problem: str, remedy: str) -> NoReturn:
-    line, column = (mark.line + 1, mark.column + 1) if mark else (None, None)
+    line, column = _place(mark)
     raise BenchError(problem, remedy=remedy, line=line, column=column) from None
 
 
@@ -84,8 +89,8 @@ class _Composer:
         try:
             return self.loader.get_event()  # type: ignore[no-untyped-call]
         except yaml.MarkedYAMLError as error:
-            problem = str(error.problem or error.context)
-            _refuse(error.problem_mark or error.context_mark, problem, _REMEDIES.get(problem, "mend the YAML here"))
+            problem = str(error.problem)
+            _refuse(error.problem_mark, problem, _REMEDIES.get(problem, "mend the YAML here"))
         except Exception as error:  # PyYAML leaks ValueError, OverflowError, RecursionError and others
             problem = f"not readable as YAML ({type(error).__name__})"
             _refuse(self.loader.get_mark(), problem, "mend the YAML here")
@@ -95,7 +100,7 @@ class _Composer:
         try:
             return self.node(event or self.next(), depth)
         except BenchError as error:
-            error.key = f"{key}.{error.key}".rstrip(".")
+            error.key = f"{key}.{error.key}" if error.key else str(key)
             raise
 
     def document(self) -> Node:
@@ -139,7 +144,7 @@ class _Composer:
             _refuse(event.start_mark, f"more than {MAX_NODES} values", "split the sweep")
 
     def scalar(self, event: Any) -> Node:
-        line, column = event.start_mark.line + 1, event.start_mark.column + 1
+        line, column = _place(event.start_mark)
         try:
             value = event.value if event.style else scalar(event.value)
         except BenchError as error:
@@ -170,7 +175,7 @@ class _Composer:
         merged: list[tuple[str, Node, tuple[int, int]]] = []
         while not isinstance(key := self.next(), yaml.MappingEndEvent):
             name = self.key(key, depth)
-            place = key.start_mark.line + 1, key.start_mark.column + 1
+            place = _place(key.start_mark)
             if name in keys:
                 problem = f"key '{name}' a second time (first in line {keys[name][0]})"
                 raise BenchError(problem, remedy="keep one", line=place[0], column=place[1], key=name)
@@ -206,4 +211,4 @@ class _Composer:
     def collection(event: Any, value: Any, inner: list[Node], keys: dict[str, tuple[int, int]]) -> Node:
         size = 1 + len(keys) + sum(node.size for node in inner)
         height = 1 + max((node.height for node in inner), default=0)
-        return Node(value, event.start_mark.line + 1, event.start_mark.column + 1, size, height, keys)
+        return Node(value, *_place(event.start_mark), size, height, keys)

@@ -46,14 +46,14 @@ def read(path: Path) -> Document:
     """The file as a document; every fault is a BenchError with line and column."""
     try:
         with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
+            data = file.read(MAX_BYTES)
     except FileNotFoundError:
-        there = [f.name for f in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
+        there = [f.name for f in path.parent.glob("*.y*ml")]
         raise BenchError("no such file", remedy=near(path.name, there), file=path) from None
     except OSError as error:
         raise BenchError(f"cannot be read ({error.strerror})", remedy="give a YAML file", file=path) from None
-    if len(data) > MAX_BYTES:
-        raise BenchError(f"larger than {MAX_BYTES // 1024} KiB", remedy="split the sweep", file=path)
+    if len(data) == MAX_BYTES:
+        raise BenchError(f"{MAX_BYTES // 1024} KiB or more", remedy="split the sweep", file=path)
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -62,7 +62,7 @@ def read(path: Path) -> Document:
     try:
         root = parse(text)
     except BenchError as error:
-        raise error.at(file=path, line=1, column=1) from None
+        raise error.at(file=path) from None
     if not isinstance(root.value, dict):
         what = "empty" if root.value is None else "no mapping of keys to values"
         raise BenchError(what, remedy="begin with `name:` and `base:`", file=path, line=root.line, column=root.column)

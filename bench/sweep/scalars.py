@@ -18,8 +18,8 @@ _WORDS: dict[str, Scalar] = {
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
-_INT = re.compile(r"[-+]?(?:0|[1-9][0-9]*)")
-_RADIX = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
+_INT = re.compile(r"[-+]?(0|[1-9][0-9]*)")
+_RADIX = re.compile(r"(0o[0-7]+|0x[0-9a-fA-F]+)")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|(?:0|[1-9][0-9]*)(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 _NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 
@@ -31,10 +31,10 @@ def scalar(text: str) -> Scalar:
     """The value that plain `text` spells; raises BenchError for nan, infinity and numbers too large to hold."""
     if text in _WORDS:
         return _WORDS[text]
-    if _INT.fullmatch(text) or _RADIX.fullmatch(text):
-        if len(text.lstrip("+-")) > MAX_DIGITS:
+    if whole := _INT.fullmatch(text) or _RADIX.fullmatch(text):
+        if len(whole[1]) > MAX_DIGITS:
             raise BenchError(f"a whole number of more than {MAX_DIGITS} digits", remedy="write a smaller one")
-        return int(text, 0) if _RADIX.fullmatch(text) else int(text)
+        return int(text, 0)
     if _FLOAT.fullmatch(text):
         number = float(text)
         if math.isfinite(number):

@@ -32,6 +32,9 @@ SWEEP += ["tests/test_combined.py", "tests/test_sweep_grid.py", "tests/test_swee
 STORE = ["tests/test_store.py", "tests/test_store_command.py"]
 REPORT = [f"tests/report/test_report_{name}.py" for name in ("markdown", "export", "tables", "rows", "costs")]
 TESTS: dict[str, list[str]] = {
+    "bench/sweep/scalars.py": ["tests/test_sweep_scalars.py"],
+    "bench/sweep/composer.py": ["tests/test_sweep_tree.py"],
+    "bench/sweep/document.py": ["tests/test_sweep_tree.py"],
     "bench/sweep": SWEEP,
     "bench/spec": ["tests/test_spec.py", *SWEEP[:6], STORE[0], *REPORT[:2]],
     "bench/store/durable.py": [STORE[0], *_fault("links", "calls", "power")],
