@@ -150,7 +150,9 @@ def looks(dataset: Any) -> Draws:
 
 def numbers(split: Split, crop: int) -> Draws:
     made = training_batches(split, batch_size=BATCH, seed=0, device=CPU, crop_px=(crop, crop), augment=(flip(),))
-    return ((batch.images, batch.labels) for batch in made)
+    for batch in made:
+        yield batch.images, batch.labels
+        del batch  # as a consumer would that wants no two at a time
 
 
 def codes(split: Split, crop: int) -> Draws:
