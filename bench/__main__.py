@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import os
 import signal
 import sys
 import warnings
 from typing import Any, NoReturn
 
+CTRL_C = 130
+"""`bench.spec.ExitCode.CTRL_C`, which may not be loaded yet."""
+
 
 def main() -> None:
-    """Run the command line and leave with its exit code."""
+    """Run the command line and leave with its exit code; Ctrl-C, however often, ends with one last line and 130."""
     listen()
+    try:
+        code = _carried_out()
+    except KeyboardInterrupt:  # while everything was loaded
+        code = CTRL_C
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if code == CTRL_C:
+        with contextlib.suppress(OSError):
+            print("bench: interrupted; the same command goes on\n", end="", file=sys.stderr, flush=True)
+    signal.signal(signal.SIGINT, lambda *_: os._exit(code))  # should what Python does at its end take long
+    sys.exit(code)
+
+
+def _carried_out() -> int:
     from bench.cli import run_command_line
     from bench.spec import printable
 
@@ -19,7 +37,7 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     warnings.formatwarning = lambda message, *_: f"bench: warning: {printable(str(message), 300)}\n"
-    sys.exit(run_command_line(sys.argv[1:]))
+    return run_command_line(sys.argv[1:])
 
 
 def listen() -> None:

@@ -57,6 +57,7 @@ def _act(action: str, point: str) -> str | None:
     if action == "exit":
         os._exit(0)
     if action == "hang":
+        print(f"fault: hangs at {point}", file=sys.stderr, flush=True)  # a test may wait for it
         while True:
             time.sleep(3600)
     if kind == "raise":

@@ -83,13 +83,10 @@ def run_command_line(words: Sequence[str]) -> int:
     try:
         code = app(list(words) or ["--help"], prog_name="bench", standalone_mode=False)
         sys.stdout.flush()
-        if code == ExitCode.CTRL_C:
-            print("bench: interrupted; the same command goes on", file=sys.stderr)
         return int(code) if isinstance(code, int) else ExitCode.OK
     except BenchError as error:
         return _fail(str(error), error.code)
     except KeyboardInterrupt:
-        print("bench: interrupted; the same command goes on", file=sys.stderr)
         return ExitCode.CTRL_C
     except (BrokenPipeError, SystemExit) as left:  # the reader of a pipe left early, as `head` does; typer says 1
         if isinstance(left, SystemExit) and not isinstance(left.__context__, BrokenPipeError):

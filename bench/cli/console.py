@@ -22,7 +22,7 @@ def harmless(text: str) -> str:
 def say(text: str, stream: TextIO | None = None) -> None:
     """A line on `stream` (stdout by default); a reader who has left is no reason to stop working."""
     with contextlib.suppress(BrokenPipeError):
-        print(harmless(text), file=stream or sys.stdout, flush=True)
+        print(harmless(text) + "\n", end="", file=stream or sys.stdout, flush=True)  # at once: Ctrl-C cuts no line
 
 
 def is_live(stream: TextIO) -> bool:

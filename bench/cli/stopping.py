@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -32,7 +33,11 @@ class Wish:
         def ask(number: int, _: Any) -> None:
             self.code = ExitCode.CTRL_C if number == signal.SIGINT else ExitCode.INTERRUPTED
             signal.signal(signal.SIGINT, signal.default_int_handler)
-            say("bench: saving and stopping (Ctrl-C again stops at once)", sys.stderr)
+            text = "bench: saving and stopping (Ctrl-C again stops at once)"
+            try:
+                say(text, sys.stderr)
+            except RuntimeError:  # the signal came while a line was written there, which cannot be done within itself
+                os.write(2, f"{text}\n".encode())
 
         before = {n: signal.signal(n, ask) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)}
         try:

@@ -16,7 +16,7 @@ import pytest
 from children import PATHS, _plugin, command, numbers, tiny  # noqa: F401
 from conftest import ROOT
 
-from bench.store import Store
+from bench.store import Store, claimed
 
 Figure = Callable[[str, str], None]
 
@@ -55,13 +55,18 @@ def records(folder: Path) -> dict[str, Any]:
     return {s.record.run_id: numbers(s.record) for s in Store(folder / "results").read().runs}
 
 
-def sending(number: int, words: str, *, times: int = 1, again_s: float = 0.0) -> Callable[[Any, str], None]:
-    """Send a signal to a command once it has printed `words`, and again `again_s` later."""
-    sent: list[float] = []
+def sending(number: int, words: str) -> Callable[[Any, str], None]:
+    """Send a signal to a command once it has printed `words`."""
+    return in_turn(number, lambda output: words in output)
+
+
+def in_turn(number: int, *moments: Callable[[str], bool]) -> Callable[[Any, str], None]:
+    """Send a signal to a command at each of the moments, which are told what it has printed."""
+    left = list(moments)
 
     def at(child: Any, output: str) -> None:
-        if words in output and len(sent) < times and (not sent or time.monotonic() > sent[-1] + again_s):
-            sent.append(time.monotonic())
+        if left and left[0](output):
+            left.pop(0)
             child._send(number)
 
     return at
@@ -91,14 +96,42 @@ def test_a_signal_saves_and_the_same_command_goes_on(
     assert records(stopped) == records(whole)
 
 
-def test_ctrl_c_twice_stops_at_once_and_the_same_command_goes_on(folder: Callable[[str], Path]) -> None:
-    """The run hangs, so saving would never come."""
-    stopped = folder("stopped")
-    twice = sending(signal.SIGINT, "[1/2]", times=2, again_s=0.2)
-    assert command(stopped, stopped / "log", *WORDS, at=twice, BENCH_FAULT="train.step:30:hang") == 130
+LAST = "bench: interrupted; the same command goes on"
+"""The last line after Ctrl-C, once or twice, whenever."""
+
+
+@pytest.mark.parametrize("executor", ["inline", "process"])
+def test_ctrl_c_twice_stops_at_once_and_the_same_command_goes_on(folder: Callable[[str], Path], executor: str) -> None:
+    """The run hangs when it is first asked, so saving would never come: what ends it is the second time."""
+    whole, stopped = folder("whole"), folder("stopped")
+    assert command(whole, whole / "log", *WORDS) == 0
+
+    def hangs(output: str) -> bool:
+        told = [output, *(log.read_text() for log in stopped.glob(".bench/runs/*/log.txt"))]
+        return any("fault: hangs at train.step" in text for text in told)
+
+    twice = in_turn(signal.SIGINT, hangs, lambda output: "saving and stopping" in output)
+    how = (*WORDS, "--executor", executor)
+    assert command(stopped, stopped / "log", *how, at=twice, BENCH_FAULT="train.step:30:hang") == 130
     said = (stopped / "log").read_text()
-    assert said.splitlines()[-1] == "bench: interrupted; the same command goes on"
+    assert said.splitlines()[-1] == LAST
+    assert "state saved" not in said
     assert "Traceback" not in said
+    assert claimed(Store(stopped / "results").work) == frozenset()
+    assert command(stopped, stopped / "log", *WORDS) == 0
+    assert records(stopped) == records(whole)
+
+
+@pytest.mark.parametrize("words", ["saving and stopping", "state saved", " left (the same", "bench: interrupted"])
+def test_the_second_ctrl_c_may_come_at_any_moment_of_the_ending(folder: Callable[[str], Path], words: str) -> None:
+    """A run that can save ends by itself meanwhile; the last line and the code stay the same."""
+    stopped = folder("stopped")
+    twice = in_turn(signal.SIGINT, lambda output: "[1/2]" in output, lambda output: words in output)
+    assert command(stopped, stopped / "log", *WORDS, at=twice) == 130
+    lines = (stopped / "log").read_text().splitlines()
+    assert (lines[-1], lines.count(LAST)) == (LAST, 1)
+    assert "Traceback" not in "".join(lines)
+    assert claimed(Store(stopped / "results").work) == frozenset()
     assert command(stopped, stopped / "log", *WORDS) == 0
     assert len(records(stopped)) == 2
 

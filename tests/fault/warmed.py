@@ -18,8 +18,8 @@ from typing import Any
 import torch
 
 from bench import checkpoint, faults
-from bench.__main__ import listen
-from bench.cli import run_command_line, running
+from bench.__main__ import main
+from bench.cli import running
 from bench.executors import nursery
 from bench.executors.process import Nursery
 from bench.run import child
@@ -63,11 +63,13 @@ def go_wrong(way: str, point: str, nth: int) -> None:
 
 def command(words: list[str], folder: str) -> None:
     """A command as its process would carry it out, its runs in processes of their own."""
-    listen()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.chdir(folder)
     running.Nursery = Forked  # type: ignore[attr-defined]
-    sys.exit(run_command_line(words))
+    for name, number in (("stdout", 1), ("stderr", 2)):  # pipes by now
+        setattr(sys, name, open(number, "w", buffering=1, closefd=False))  # noqa: SIM115
+    sys.argv = ["bench", *words]
+    main()
 
 
 class Forked(Nursery):
