@@ -5,9 +5,10 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
+from bench.names import combined
 from bench.spec import JSON, Component, RunConfig
 from bench.sweep.document import Where
 from bench.sweep.sections import COMPONENTS, Axis, Point, Sections, Setting
@@ -28,8 +29,8 @@ class Cell:
     """
 
     point: Point
-    base: Point = field(repr=False)
-    parts: dict[str, Point] = field(repr=False)
+    base: Point
+    parts: dict[str, Point]
     included: bool = False
 
     @property
@@ -114,7 +115,6 @@ def _assign(settings: Point) -> tuple[dict[str, JSON], dict[str, Where]]:
                 component[option] = setting.value
         else:
             raw[head] = normal(head, setting.value)
-            origins = {key: where for key, where in origins.items() if not key.startswith(head + ".")}
         origins[setting.key] = setting.where
     return raw, origins
 
@@ -129,12 +129,18 @@ def _default(head: str) -> JSON:
 
 
 def normal(head: str, value: JSON) -> JSON:
-    """One spelling of what may be written in two: `ohem` is `{name: ohem}`, 96 is [96, 96]."""
+    """One spelling of what may be written in two: `ohem` and `[ohem]` are `{name: ohem}`, 96 is [96, 96]."""
+    if head in combined.KINDS and isinstance(value, list) and len(value) == 1:
+        return _component(value[0])
     if head in COMPONENTS:
-        return {"name": value} if isinstance(value, str) else dict(value) if isinstance(value, dict) else value
+        return _component(value)
     if head == "augment" and isinstance(value, list):
-        return [normal("loss", item) for item in value]
+        return [_component(item) for item in value]
     return square(value) if head in _SIZES else value
+
+
+def _component(value: JSON) -> JSON:
+    return {"name": value} if isinstance(value, str) else dict(value) if isinstance(value, dict) else value
 
 
 def flat(config: RunConfig) -> dict[str, JSON]:

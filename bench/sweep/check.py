@@ -68,7 +68,8 @@ def check(cell: Cell) -> tuple[RunConfig | None, list[BenchError]]:
         return None, list(_faults(raw))
     except BenchError as error:
         return None, list(_faults(raw)) or [error]
-    faults = [BenchError(problem, remedy=remedy, key=key) for key, problem, remedy in coerced(raw, flat(full))]
+    taken: Any = {k: v[combined.PARTS] if _several(k, raw.get(k)) else v for k, v in flat(full).items()}
+    faults = [BenchError(problem, remedy=remedy, key=key) for key, problem, remedy in coerced(raw, taken)]
     return (None, faults) if faults else (full, [])
 
 
@@ -88,12 +89,20 @@ def _with_targets(raw: dict[str, JSON]) -> dict[str, JSON]:
 def _plain(key: str, value: JSON) -> JSON:
     """Components in the spelling that leaves no room for doubt, so that an option may be called `options`."""
     if key == "augment" and isinstance(value, list):
-        return [_plain("loss", item) for item in value]
-    if key in combined.KINDS and isinstance(value, list) and value:
-        return combined.from_list([_plain("loss", item) for item in value])
-    if (key in COMPONENTS or key == "loss") and isinstance(value, dict):
+        return [_spelled(item) for item in value]
+    if _several(key, value):
+        return combined.from_list([_plain(key, item) for item in value])
+    return _spelled(value) if key in COMPONENTS else value
+
+
+def _spelled(value: JSON) -> JSON:
+    if isinstance(value, dict):
         return {"name": value.get("name"), "options": {k: v for k, v in value.items() if k != "name"}}
     return value
+
+
+def _several(key: str, value: JSON) -> bool:
+    return key in combined.KINDS and isinstance(value, list) and len(value) > 1
 
 
 def _faults(raw: dict[str, JSON]) -> Iterator[BenchError]:
@@ -123,7 +132,7 @@ def _key(fault: Any, raw: dict[str, JSON]) -> str:
 
 def _component(kind: str, key: str, value: JSON) -> Iterator[BenchError]:
     """The first faults of one component; each faulty option is put aside to find the next."""
-    if kind in combined.KINDS and isinstance(value, list) and len(value) > 1:
+    if _several(kind, value):
         try:
             names.resolve(kind, Component.model_validate(_plain(kind, value)))
         except BenchError as error:
@@ -152,8 +161,8 @@ def _domains(raw: dict[str, JSON]) -> Iterator[BenchError]:
     """The first faults of domains, one after the other: a faulty one is put aside to find the next."""
     asked = {key: _plain(key, raw[key]) for key in ("dataset", *_DOMAINS) if key in raw}
     try:
-        config = RunConfig.model_validate({"model": names.names("model")[0], "steps": 1, **asked})
-        good = str(Domain(config.dataset.name, _home(config).domains[0]))
+        config = RunConfig.model_validate({"model": min(names.names("model")), "steps": _ENOUGH, **asked})
+        good = str(Domain(config.dataset.name, min(_home(config).domains)))
     except (ValidationError, BenchError):
         return  # told already
     listed = dict(enumerate(config.evaluate_on))
@@ -170,5 +179,5 @@ def _domains(raw: dict[str, JSON]) -> Iterator[BenchError]:
                 del listed[place]
                 error.key = f"{head}.{place}"
             else:
-                config = config.model_copy(update={head: None if head == "target" else good})
+                config = config.model_copy(update={head: good})
             yield error

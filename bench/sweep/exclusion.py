@@ -23,7 +23,7 @@ class Exclusion:
             return False
         values = cell.raw if config is None else flat(config)
         dataset = values.get("dataset")
-        home = str(dataset.get("name")) if isinstance(dataset, Mapping) else ""
+        home = str(dataset.get("name") if isinstance(dataset, Mapping) else dataset)
         hits = [entry[0].where[:2] for entry in self.entries if all(_agrees(s, values, home) for s in entry)]
         self.idle = [where for where in self.idle if where not in hits]
         return bool(hits)

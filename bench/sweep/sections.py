@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -50,18 +50,18 @@ class Sections:
     under `include`.
     """
 
-    name: str = ""
-    about: str = ""
-    base: Point = ()
-    axes: tuple[Axis, ...] = ()
-    include: tuple[Point, ...] = ()
-    exclude: tuple[Point, ...] = ()
-    seeds: Axis = ((Setting("seed", 0, ("seeds", 0)),),)
-    cost: CostRequest | None = field(default_factory=CostRequest)
+    name: str
+    about: str
+    base: Point
+    axes: tuple[Axis, ...]
+    include: tuple[Point, ...]
+    exclude: tuple[Point, ...]
+    product: bool
+    seeds: Axis
+    controls: bool
+    cost: CostRequest | None
+    trackers: tuple[Component, ...]
     extra: tuple[Axis, ...] = ()
-    product: bool = True
-    controls: bool = False
-    trackers: tuple[Component, ...] = ()
 
 
 def key_fault(key: str) -> tuple[str, str] | None:
@@ -93,6 +93,7 @@ class TooMany(Exception):
 
 
 MAX_FAULTS = 100
+SEEDS: list[JSON] = [0]
 
 
 class Reader:
@@ -115,7 +116,7 @@ class Reader:
             if key not in KEYS:
                 where = "write it under `base`" if key.partition(".")[0] in FIELDS else near(key, KEYS)
                 self.fault((key,), f"unknown key '{key}'", where)
-        found = Sections(
+        return Sections(
             name=self.name(top),
             about=self.about(top),
             base=self.settings(("base",), top.get("base", {})),
@@ -123,11 +124,11 @@ class Reader:
             include=tuple(self.entries("include", top)),
             exclude=tuple(self.entries("exclude", top)),
             product="grid" in top or "zip" in top or "include" not in top,
+            seeds=self.seeds(top.get("seeds", SEEDS)),
+            controls=self.controls(top.get("controls", "none")),
+            cost=self.cost(top.get("cost", True)),
+            trackers=tuple(self.trackers(top.get("trackers", []))),
         )
-        seeds = self.seeds(top["seeds"]) if "seeds" in top else found.seeds
-        controls, cost = self.controls(top.get("controls", "none")), self.cost(top.get("cost", True))
-        trackers = tuple(self.trackers(top.get("trackers", [])))
-        return replace(found, seeds=seeds, controls=controls, cost=cost, trackers=trackers)
 
     def fault(self, where: Where, problem: str, remedy: str = "") -> None:
         error = self.document.error(where, problem, remedy)
@@ -209,10 +210,10 @@ class Reader:
                 yield point
 
     def seeds(self, listed: JSON, where: Where = ("seeds",)) -> Axis:
-        """The axis of `seeds`, which varies fastest; seed 0 when there is none that could be read."""
+        """The axis of `seeds`, which varies fastest; that of SEEDS when there is none that could be read."""
         if not isinstance(listed, list) or not listed:
             self.fault(where, f"{spoken(listed)} is no list of seeds", "write `seeds: [0, 1]`")
-            return Sections.seeds
+            return self.seeds(SEEDS)
         axis = []
         for i, seed in enumerate(listed):
             at = where if where[0] == "--set" else (*where, i)
@@ -222,7 +223,7 @@ class Reader:
                 self.fault(at, f"seed {seed} a second time", "keep one")
             else:
                 axis.append((Setting("seed", seed, at),))
-        return tuple(axis) or Sections.seeds
+        return tuple(axis) or self.seeds(SEEDS)
 
     def controls(self, value: JSON) -> bool:
         """Whether reference rows are added to what adapts."""

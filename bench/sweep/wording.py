@@ -43,7 +43,10 @@ def wording(fault: Mapping[str, Any]) -> tuple[str, str]:
     """One entry of `ValidationError.errors()` as (problem, remedy)."""
     kind, value = fault["type"], spoken(fault["input"])
     if kind == "missing":
-        return f"`{fault['loc'][-1]}` is missing", f"write `{fault['loc'][-1]}: ...` under `base`"
+        key = fault["loc"][-1]
+        if isinstance(key, int):  # an item of a list that has a length of its own
+            return f"{value} is too short", _KINDS["tuple"][1]
+        return f"`{key}` is missing", f"write `{key}: ...` under `base`"
     if kind == "literal_error":
         choices = fault["ctx"]["expected"].replace("'", "").replace(" or ", ", ").split(", ")
         return f"{value} is not one of its values", near(str(fault["input"]), choices)
@@ -54,9 +57,9 @@ def wording(fault: Mapping[str, Any]) -> tuple[str, str]:
     if kind in ("too_short", "too_long"):
         limit = fault["ctx"].get("min_length") or fault["ctx"].get("max_length")
         return f"{value} is {kind.replace('_', ' ')}", f"write at {'least' if kind == 'too_short' else 'most'} {limit}"
-    wanted, remedy = _KINDS.get(kind.partition("_")[0], ("", ""))
+    wanted = _KINDS.get(kind.partition("_")[0])
     if wanted and kind.endswith(("_type", "_parsing", "_from_float", "_number")):
-        return f"{value} is not {wanted}", remedy
+        return f"{value} is not {wanted[0]}", wanted[1]
     return f"{value} is no value for it", fault["msg"][0].lower() + fault["msg"][1:]
 
 
@@ -72,7 +75,7 @@ def coerced(written: JSON, taken: JSON, key: str = "") -> Iterator[tuple[str, st
     """(key, problem, remedy) wherever a schema took text for a number, or the like: `steps: "6"`, `flag: no`."""
     if isinstance(written, Mapping) and isinstance(taken, Mapping):
         for name in written.keys() & taken.keys():
-            yield from coerced(written[name], taken[name], f"{key}.{name}".lstrip("."))
+            yield from coerced(written[name], taken[name], f"{key}.{name}" if key else name)
     elif isinstance(written, (list, tuple)) and isinstance(taken, (list, tuple)):
         for i, (one, other) in enumerate(zip(written, taken, strict=False)):
             yield from coerced(one, other, f"{key}.{i}")

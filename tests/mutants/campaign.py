@@ -35,15 +35,20 @@ TESTS: dict[str, list[str]] = {
     "bench/sweep/scalars.py": ["tests/test_sweep_scalars.py"],
     "bench/sweep/composer.py": ["tests/test_sweep_tree.py"],
     "bench/sweep/document.py": ["tests/test_sweep_tree.py"],
+    "bench/sweep/wording.py": ["tests/test_sweep_wording.py"],
+    "bench/sweep/sections.py": ["tests/test_sweep_sections.py"],
     "bench/sweep": SWEEP,
     "bench/spec": ["tests/test_spec.py", *SWEEP[:6], STORE[0], *REPORT[:2]],
     "bench/store/durable.py": [STORE[0], *_fault("links", "calls", "power")],
     "bench/store/leases.py": [*_fault("claims"), *STORE],
     "bench/store/arrays.py": STORE[1:],
     "bench/store": [*STORE, *_fault("bad_files", "schemas", "links", "clock"), "tests/report/test_report_memory.py"],
+    "bench/scores/collapse.py": ["tests/test_collapse.py"],
+    "bench/scores/paired.py": ["tests/test_paired.py"],
+    "bench/scores/ranks.py": ["tests/test_ranks.py"],
     "bench/scores": ["tests/test_scores.py"],
-    "bench/report/markdown.py": REPORT,
-    "bench/report/wording.py": REPORT,
+    "bench/report/markdown.py": REPORT[:1],
+    "bench/report/wording.py": ["tests/report/test_wording.py"],
 }
 """A module, or a folder of them -> the tests that have to notice a change, the quick ones first."""
 
