@@ -514,3 +514,10 @@ def test_camvid_scores_and_the_definitions_that_are_not_ours() -> None:
     by_image = [scores.miou(c.numpy()) for c in counts]
     by_batch = [scores.miou(c.sum(0).numpy()) for c in counts.split(6)]
     assert [round(100 * float(np.mean(v)), 2) for v in (by_image, by_batch)] == [49.95, 52.26]
+
+
+def test_scores_take_tensors_as_they_take_arrays() -> None:
+    counts = [[3, 1, 0], [2, 4, 2], [0, 0, 0]]
+    assert scores.summary(torch.tensor(counts)) == scores.summary(np.array(counts))  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="K x K"):
+        scores.summary(-torch.tensor(counts))  # type: ignore[arg-type]

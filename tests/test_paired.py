@@ -9,9 +9,7 @@ import numpy as np
 import pytest
 
 from bench.scores import bootstrap_interval, miou
-from bench.scores.collapse import collapsed, dead
 from bench.scores.paired import DRAWS, Draws, Each, Estimate, Resampled, difference, no_gap, recovered, score
-from bench.scores.ranks import kendall, spearman
 
 N, K, S = 30, 3, 3
 
@@ -99,6 +97,32 @@ def test_the_same_arguments_give_the_same_bits() -> None:
     assert difference(*three(Draws(N, range(S), seed=1))[:2]) != first
 
 
+def test_the_defaults_are_a_thousand_resamples_at_95_percent() -> None:
+    found, wanted = Draws(N, range(S)), Draws(N, range(S), samples=1000, seed=0, level=0.95, groups=None)
+    assert difference(*three(found)[:2]) == difference(*three(wanted)[:2])
+    assert found.weights.shape == (1000, DRAWS, S)
+    assert (Draws(N, [0]).weights == np.ones((1000, 1, 1))).all()
+    assert score(Draws(N, [0]).scored(runs(0.6, 1))).overall.samples == 1000
+
+
+def test_two_images_or_groups_have_an_interval_and_one_has_none() -> None:
+    run = runs(0.6, 1, n=2)
+    for draws, samples in (
+        (Draws(2, [0], samples=1), 1),
+        (Draws(2, [0], groups=["a", "b"], samples=7), 7),
+        (Draws(2, [0], groups=["a", "a"], samples=7), 0),
+    ):
+        found = score(draws.scored(run)).overall
+        assert (found.samples, found.low is None) == (samples, samples == 0)
+
+
+def test_what_an_interval_is_over_is_told() -> None:
+    assert Draws(60, range(3)).over == "60 images and 3 seeds"
+    assert Draws(60, [4, 7]).over == "60 images and 2 seeds"
+    assert Draws(3, [4], groups=["a", "b", "a"]).over == "3 images of 2 groups"
+    assert Draws(60, [4]).over == "60 images"
+
+
 def width(found: Estimate) -> float:
     assert found.low is not None
     assert found.high is not None
@@ -137,9 +161,12 @@ def test_groups_are_drawn_whole() -> None:
 
 
 def test_bounds_stay_where_scores_can_be() -> None:
-    far = [runs(0.98)[0], runs(0.02)[0]]
-    found = score(Draws(N, (0, 1)).scored(far)).overall
+    draws = Draws(N, (0, 1))
+    far, other = (draws.scored([runs(a)[0], runs(b)[0]]) for a, b in ((0.98, 0.02), (0.02, 0.98)))
+    found, apart = score(far).overall, difference(far, other).overall
     assert (found.low, found.high) == (0, 1)
+    assert (apart.low, apart.high) == (-1, 1)
+    assert recovered(far, other, far).overall.refused == "the gap's interval holds 0: [-100.0, 100.0] points"
 
 
 # ------------------------------------------------------------------ refusals
@@ -192,8 +219,67 @@ def test_without_images_there_are_figures_and_no_intervals() -> None:
 def test_words_for_every_gap() -> None:
     assert no_gap(Estimate(value=0.1, low=0.05, high=0.2)) == ""
     assert no_gap(Estimate(value=None)) == "there is no score to compare"
-    assert no_gap(Estimate(value=0.1, low=-0.01, high=0.2)) == "the gap's interval holds 0: [-1.0, 20.0] points"
-    assert no_gap(Estimate(value=0.1, low=0.0, high=0.2)) != ""
+    assert no_gap(Estimate(value=0.1, low=-0.21, high=0.2)) == "the gap's interval holds 0: [-21.0, 20.0] points"
+    assert no_gap(Estimate(value=0.1, low=0.0, high=0.2)) == "the gap's interval holds 0: [0.0, 20.0] points"
+    worse = "the oracle is no better than source-only: [-20.0, 0.0] points"
+    assert no_gap(Estimate(value=-0.1, low=-0.2, high=0.0)) == worse
+    for half in (Estimate(value=0.1, low=0.05), Estimate(value=0.1, high=0.2)):
+        assert no_gap(half) == "the gap has no interval"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "above", "below"),
+    [
+        (0.001, 0.2, True, False),
+        (0.0, 0.2, False, False),
+        (-0.2, 0.0, False, False),
+        (-0.2, -0.001, False, True),
+        (None, None, False, False),
+    ],
+)
+def test_an_interval_is_above_or_below_zero_where_all_of_it_is(
+    low: float | None, high: float | None, above: bool, below: bool
+) -> None:
+    found = Estimate(value=0.0, low=low, high=high)
+    assert (found.above, found.below) == (above, below)
+    assert Estimate(value=0.5) == Estimate(value=0.5, low=None, high=None, samples=0)
+
+
+def made(draws: Draws, values: list[float]) -> Resampled:
+    """A method of one class whose mIoU is the first of `values`, and the others in the resamples."""
+    return Resampled(draws, np.repeat(np.array(values)[None, :, None], 2, axis=2))
+
+
+@pytest.mark.parametrize(
+    ("gain", "gap", "refused"),
+    [
+        (0.1, 0.2, ""),
+        (0.1, 0.0, "the gap is too close to 0 for a share of it"),  # its share has no end above
+        (-0.1, 0.0, "the gap is too close to 0 for a share of it"),  # or below
+        (0.1, -0.1, "the gap is too close to 0 for a share of it"),
+        (0.0, 0.0, ""),  # says nothing of the share, and is left out
+    ],
+)
+def test_a_share_needs_both_its_ends(gain: float, gap: float, refused: str) -> None:
+    """One resample of 40 without a gap leaves the gap's own interval above 0."""
+    draws = Draws(2, [0], samples=40)
+    source, method = made(draws, [0.0] * 41), made(draws, [0.1] * 40 + [gain])
+    found = recovered(method, source, made(draws, [0.2] * 40 + [gap])).overall
+    assert found.refused == refused
+    assert (found.share is None) == (refused != "")
+    if found.share is not None:
+        assert (found.share.value, found.share.low, found.share.high) == (0.5, 0.5, 0.5)
+        assert found.share.samples == (40 if gap else 39)
+
+
+def test_a_class_of_one_pixel_has_a_score_and_a_resample_without_any_has_none() -> None:
+    counts = np.zeros((2, 2, 2), dtype=np.int64)
+    counts[0, 0, 0] = 1
+    found = score(Draws(2, [0], samples=400).scored([counts]))
+    assert (found.overall.value, found.classes[0].value, found.classes[1].value) == (1, 1, None)
+    assert (found.overall.low, found.overall.high) == (1, 1)
+    assert 0.65 < found.overall.samples / 400 < 0.85  # the first image is drawn in 3 of 4
+    assert found.overall.samples == found.classes[0].samples
 
 
 @pytest.mark.parametrize(
@@ -203,11 +289,16 @@ def test_words_for_every_gap() -> None:
         lambda: Draws(N, [1, 1]),
         lambda: Draws(0, [0]),
         lambda: Draws(N, [0], level=95),
+        lambda: Draws(N, [0], level=0),
+        lambda: Draws(N, [0], level=1),
+        lambda: Draws(N, [0], samples=0),
         lambda: Draws(N, [0], groups=["a"]),
         lambda: Draws(N, [0, 1]).scored(runs(0.5, seeds=1)),
         lambda: Draws(N + 1, [0]).scored(runs(0.5, seeds=1)),
         lambda: Draws(N, [0]).scored([runs(0.5)[0].astype(float)]),
         lambda: Draws(N, [0]).scored([-runs(0.5)[0]]),
+        lambda: Draws(N, [0]).scored([runs(0.5)[0][:, :2]]),
+        lambda: Draws(N, [0]).scored([runs(0.5)[0][0]]),
         lambda: difference(Draws(N, [0]).scored(runs(0.5, 1)), Draws(N, [0]).scored(runs(0.6, 1))),
     ],
 )
@@ -263,52 +354,3 @@ def _flat(ious: np.ndarray, rng: np.random.Generator, n: int = 12, pixels: int =
         counts[:, 1, 1] = hits  # the second class mirrors the first, so mIoU = IoU
         found.append(counts)
     return found
-
-
-# ------------------------------------------------------------------ collapse
-
-
-ALIVE = [[9, 1, 0], [1, 9, 0], [0, 0, 0]]
-GONE = [[9, 1, 0], [9, 1000, 0], [0, 0, 0]]
-GONE[0][0], GONE[0][1] = 0, 10
-
-
-def test_a_dead_class_has_labels_and_no_hits() -> None:
-    assert dead(ALIVE) == set()  # the third class has no labels: that it is not found is no fault
-    assert dead(GONE) == {0}
-    assert dead([[0, 5], [0, 0]]) == {0}  # nor is the second: it is predicted and has none
-
-
-def test_collapse_tells_seeds_and_the_first_step_of_the_end() -> None:
-    steps = [(100, GONE), (200, ALIVE), (400, GONE), (300, GONE)]  # in any order
-    (found,) = collapsed([(GONE, steps), (ALIVE, []), (GONE, [(100, GONE)]), (GONE, [(100, ALIVE)])])
-    assert (found.index, found.seeds, found.of, found.born) == (0, 3, 4, 2)
-    assert found.since == (300, 100, None)
-    assert collapsed([(ALIVE, steps)]) == []  # alive at the end
-
-
-# ------------------------------------------------------------------ ranks
-
-
-def test_rank_correlations_by_hand() -> None:
-    assert kendall([1, 2, 3, 4], [1, 2, 3, 4]) == spearman([1, 2, 3, 4], [10, 20, 30, 40]) == 1
-    assert kendall([1, 2, 3], [3, 2, 1]) == spearman([1, 2, 3], [3, 2, 1]) == -1
-    assert kendall([1, 2, 3, 4], [1, 3, 2, 4]) == pytest.approx(4 / 6)
-    assert spearman([1, 2, 3, 4], [1, 3, 2, 4]) == pytest.approx(1 - 6 * 2 / (4 * 15))
-    assert kendall([1, 1, 2, 3], [1, 2, 3, 4]) == pytest.approx(5 / math.sqrt(5 * 6))
-    assert kendall([1, 2, 3, 4], [1, 1, 2, 3]) == pytest.approx(5 / math.sqrt(5 * 6))
-    assert spearman([1, 1, 2], [1, 2, 3]) == pytest.approx(1.5 / math.sqrt(1.5 * 2))
-    assert kendall([1, 1], [1, 2]) is spearman([1, 1], [1, 2]) is kendall([], []) is spearman([], []) is None
-    for way in (kendall, spearman):
-        with pytest.raises(ValueError, match=r"argument 2|against"):
-            way([1, 2], [1])
-
-
-def test_rank_correlations_agree_with_pandas() -> None:
-    import pandas as pd
-
-    rng = np.random.default_rng(0)
-    for _ in range(20):
-        x, y = rng.integers(0, 6, size=(2, 9)).astype(float)
-        ranked = pd.DataFrame({"x": x, "y": y}).rank().corr().iloc[0, 1]
-        assert spearman(x.tolist(), y.tolist()) == pytest.approx(ranked)

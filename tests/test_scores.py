@@ -9,7 +9,6 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -136,12 +135,11 @@ def test_merging_counts_is_concatenating_pixels(pixels: list[tuple[int, int]], c
     assert summary(table(pixels[:cut]) + table(pixels[cut:])) == summary(table(pixels))
 
 
-def test_arrays_tensors_and_lists_agree() -> None:
+def test_arrays_and_lists_agree() -> None:
     want = summary(SMALL)
     for kind in (np.int64, np.int32, np.uint8):
         assert summary(np.array(SMALL, dtype=kind)) == want
     assert summary(tuple(map(tuple, SMALL))) == want
-    assert summary(torch.tensor(SMALL)) == want  # type: ignore[arg-type]
 
 
 def test_a_benchmark_of_counts_keeps_every_pixel() -> None:
@@ -160,10 +158,11 @@ def test_a_benchmark_of_counts_keeps_every_pixel() -> None:
         np.array([[1, -1], [0, 1]]),
         [[1, 2], [3]],
         [[1, 2]],
+        [[]],
         np.ones((1, 2), dtype=np.int64),
         np.ones((2, 2, 2), dtype=np.int64),
     ],
-    ids=["floats", "float32", "negative", "negative array", "ragged", "flat", "flat array", "per image"],
+    ids=["floats", "float32", "negative", "negative array", "ragged", "flat", "empty row", "flat array", "per image"],
 )
 def test_what_is_no_confusion_matrix_is_refused(wrong: object) -> None:
     with pytest.raises(ValueError, match="K x K"):
@@ -237,6 +236,36 @@ def test_chunks_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     assert np.array_equal(np.concatenate(many), few[0])
 
 
+@pytest.mark.parametrize(("numbers", "sizes"), [(1, [1] * 50), (300 * 49, [49, 1]), (300 * 50, [50])])
+def test_a_chunk_holds_what_it_may_and_at_least_one_resample(
+    monkeypatch: pytest.MonkeyPatch, numbers: int, sizes: list[int]
+) -> None:
+    assert bootstrap.CHUNK * 8 == 16 * 2**20  # 16 MB of float64
+    monkeypatch.setattr(bootstrap, "CHUNK", numbers)
+    bootstrap._drawn_once.cache_clear()
+    for hits in (0, 1):  # what fits into one chunk is drawn once for all splits of its size
+        assert [len(sums) for sums in bootstrap.resampled_sums(np.ones((300, 9)), 50, 0)] == sizes
+        assert bootstrap._drawn_once.cache_info().hits == (hits if len(sizes) == 1 else 0)
+
+
+@pytest.mark.parametrize("k", [1, 2, 19])
+@pytest.mark.parametrize("most", [1, 3, 10**6])
+def test_many_means_at_once_are_miou_to_the_last_bit(k: int, most: int) -> None:
+    """Of any counts, also where one pixel or none of a class is there."""
+    rng = np.random.default_rng(k)
+    counts = rng.integers(0, most + 1, size=(200, k, k)) * (rng.random((200, k, k)) < rng.random((200, 1, 1)))
+    counts[0] = 0
+    hits = counts.diagonal(axis1=1, axis2=2)
+    found = bootstrap.mious(np.concatenate([hits, counts.sum(1) + counts.sum(2) - hits], axis=1).astype(float))
+    assert found.tolist() == [value for one in counts if (value := miou(one)) is not None]
+
+
+def test_the_defaults_are_a_thousand_resamples_at_95_percent() -> None:
+    assert bootstrap_interval(images()) == bootstrap_interval(images(), miou, 1000, seed=0, level=0.95, groups=None)
+    one = bootstrap_interval(images(), samples=1)
+    assert (one.low, one.samples) == (one.high, 1)
+
+
 def test_the_statistic_is_of_the_dataset() -> None:
     per_image = images()
     for statistic in (miou, scores.pixel_accuracy, scores.mean_dice):
@@ -290,11 +319,24 @@ def test_resamples_without_a_score_are_left_out_and_said() -> None:
         (np.eye(3, dtype=np.int64), {}),
         (np.ones((2, 3, 4), dtype=np.int64), {}),
         (np.ones((2, 3, 3)), {}),
+        (-np.ones((2, 3, 3), dtype=np.int64), {}),
         (np.ones((2, 3, 3), dtype=np.int64), {"level": 95.0}),
+        (np.ones((2, 3, 3), dtype=np.int64), {"level": 0.0}),
+        (np.ones((2, 3, 3), dtype=np.int64), {"level": 1.0}),
         (np.ones((2, 3, 3), dtype=np.int64), {"samples": 0}),
         (np.ones((2, 3, 3), dtype=np.int64), {"groups": ["a"]}),
     ],
-    ids=["summed", "not square", "floats", "level in percent", "no samples", "groups short"],
+    ids=[
+        "summed",
+        "not square",
+        "floats",
+        "negative",
+        "level in percent",
+        "level 0",
+        "level 1",
+        "no samples",
+        "groups short",
+    ],
 )
 def test_bad_arguments_are_refused(per_image: np.ndarray, options: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"must|groups"):

@@ -64,11 +64,12 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], right: Iterable[
     if any(len(line) != len(header) for line in lines):
         raise ValueError(f"every row needs {len(header)} cells")
     widths = [max(3, *(len(line[i]) for line in lines)) for i in range(len(header))]
-    flush = [title in set(right) for title in header]
+    numbers = set(right)
+    pads = [str.rjust if title in numbers else str.ljust for title in header]
+    ends = [":" if title in numbers else "-" for title in header]
 
     def written(line: Sequence[str]) -> str:
-        cells = (c.rjust(w) if r else c.ljust(w) for c, w, r in zip(line, widths, flush, strict=True))
-        return "| " + " | ".join(cells) + " |"
+        return f"| {' | '.join(map(lambda cell, pad, width: pad(cell, width), line, pads, widths))} |"
 
-    ruler = "|" + "|".join("-" * (w + 1) + (":" if r else "-") for w, r in zip(widths, flush, strict=True)) + "|"
+    ruler = f"|{'|'.join(map(lambda end, width: end.rjust(width + 2, '-'), ends, widths))}|"
     return "\n".join([written(lines[0]), ruler, *map(written, lines[1:])])

@@ -44,7 +44,7 @@ def percent(value: float | None) -> str:
 
 def passes(seen: int, images: int) -> str:
     """How often `images` images were seen: `2`, `0.6`; '' where that says nothing.  Less than once is never 1."""
-    if images <= 0 or not 0 <= seen < images * 10**9:
+    if not 0 <= seen < images * 10**9:
         return ""
     return f"{min(seen / images, 0.999) if seen < images else seen / images:.3g}"
 
@@ -53,7 +53,8 @@ def giga(count: int | None) -> str:
     """A count in units of 10^9, three decimals, or three digits for what is too small for them."""
     if count is None or not 0 <= count < 10**30:
         return ""
-    return f"{count / 1e9:,.3f}" if count >= 10**8 or count == 0 else f"{count / 1e9:.3g}"
+    value = count / 1e9
+    return f"{value:,.3f}" if count >= 10**8 or not count else f"{value:.3g}"
 
 
 def milliseconds(value: float | None, like: float | None = None) -> str:

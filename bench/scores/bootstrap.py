@@ -54,9 +54,7 @@ def bootstrap_interval(
     """
     import numpy as np
 
-    counts = np.asarray(per_image)
-    if counts.ndim != 3 or counts.shape[1] != counts.shape[2] or counts.dtype.kind not in "iu":
-        raise ValueError(f"per_image must be integer counts (N, K, K), not {counts.dtype} {counts.shape}")
+    counts = checked(np.asarray(per_image))
     if not 0 < level < 1 or samples < 1:
         raise ValueError(f"level {level} must lie between 0 and 1, and samples {samples} be at least 1")
     if groups is not None:
@@ -76,7 +74,7 @@ def _resampled(
     import numpy as np
 
     n, classes = counts.shape[:2]
-    if statistic is miou and counts.size and counts.min() >= 0:
+    if statistic is miou:
         hits = counts.diagonal(axis1=1, axis2=2)
         unions = counts.sum(1) + counts.sum(2) - hits
         flat = np.concatenate([hits, unions], axis=1).astype(np.float64)
@@ -84,6 +82,17 @@ def _resampled(
     sums = resampled_sums(counts.reshape(n, -1).astype(np.float64), samples, seed)
     drawn = (statistic(total.reshape(classes, classes)) for chunk in sums for total in chunk.astype(np.int64))
     return [value for value in drawn if value is not None]
+
+
+def checked(counts: NDArray[Any]) -> NDArray[Any]:
+    """The same (N, K, K) counts; raises ValueError where they are none."""
+    import numpy as np
+
+    if counts.ndim != 3 or counts.shape[1] != counts.shape[2]:
+        raise ValueError(f"per_image must be counts (N, K, K), not {counts.shape}")
+    if not np.issubdtype(counts.dtype, np.integer) or (counts < 0).any():
+        raise ValueError(f"per_image must be whole numbers >= 0, not {counts.dtype}")
+    return counts
 
 
 def mious(sums: NDArray[Any]) -> NDArray[np.float64]:

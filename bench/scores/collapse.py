@@ -35,17 +35,15 @@ class Collapse:
 
 def dead(confusion: Confusion) -> set[int]:
     """The classes with labels whose IoU is below DEAD."""
-    labelled = [sum(row) > 0 for row in confusion]
-    return {k for k, value in enumerate(iou(confusion)) if labelled[k] and value is not None and value < DEAD}
+    return {k for k, value in enumerate(iou(confusion)) if sum(confusion[k]) and (value or 0) < DEAD}
 
 
 def collapsed(runs: Sequence[Course]) -> list[Collapse]:
     """Classes dead at the end of at least one of `runs` (one per seed), in the order of the classes."""
-    ends = [dead(end) for end, _ in runs]
-    looks = [[(step, dead(counts)) for step, counts in sorted(along, key=lambda look: look[0])] for _, along in runs]
+    seen = [(dead(end), {step: dead(counts) for step, counts in along}) for end, along in runs]
     found = []
-    for k in sorted(set().union(*ends)):
-        since = [_since(k, look) for end, look in zip(ends, looks, strict=True) if k in end]
+    for k in sorted(set().union(*(end for end, _ in seen))):
+        since = [_since(k, sorted(looks.items())) for end, looks in seen if k in end]
         steps = tuple(step for step, _ in since)
         found.append(Collapse(index=k, seeds=len(since), of=len(runs), since=steps, born=sum(b for _, b in since)))
     return found

@@ -56,7 +56,7 @@ def summary(confusion: Confusion) -> Scores:
         dice=tuple(dices),
         absent=missing,
         present=len(hits) - len(missing),
-        labelled=sum(row > 0 for row in rows),
+        labelled=sum(map(bool, rows)),
         pixels=sum(rows),
     )
 
@@ -116,27 +116,27 @@ def _margins(confusion: Confusion) -> tuple[list[int], list[int], list[int]]:
     """Per class: pixels right, labelled, predicted.  Integers only: float32 sums lose pixels past 2**24."""
     matrix: Any = confusion
     if hasattr(matrix, "diagonal"):
-        square, least = matrix.ndim == 2 and len(set(matrix.shape)) == 1, matrix.min() if matrix.size else 0
+        square, negative = matrix.ndim == 2 and len(set(matrix.shape)) == 1, (matrix < 0).any()
         hits, rows, columns = matrix.diagonal().tolist(), matrix.sum(1).tolist(), matrix.sum(0).tolist()
     else:
-        square, least = all(len(row) == len(matrix) for row in matrix), min(map(min, matrix), default=0)
+        square, negative = all(len(row) == len(matrix) for row in matrix), any(v < 0 for row in matrix for v in row)
         hits = [row[k] for k, row in enumerate(matrix)] if square else []
         rows, columns = [sum(row) for row in matrix], [sum(column) for column in zip(*matrix, strict=False)]
-    if not square or least < 0 or not all(isinstance(v, int) for v in (*hits, *rows, *columns)):
+    if not square or negative or not all(isinstance(v, int) for v in (*hits, *rows, *columns)):
         raise ValueError("a confusion matrix is K x K counts, integers >= 0; sum per-image counts over images first")
     return hits, rows, columns
 
 
 def _ious(hits: list[int], rows: list[int], columns: list[int]) -> list[float | None]:
-    return [_share(hit, row + column - hit) for hit, row, column in zip(hits, rows, columns, strict=True)]
+    return list(map(lambda hit, row, column: _share(hit, row + column - hit), hits, rows, columns))
 
 
 def _dices(hits: list[int], rows: list[int], columns: list[int]) -> list[float | None]:
-    return [_share(2 * hit, row + column) for hit, row, column in zip(hits, rows, columns, strict=True)]
+    return list(map(lambda hit, row, column: _share(2 * hit, row + column), hits, rows, columns))
 
 
 def _recalls(hits: list[int], rows: list[int], _: list[int]) -> list[float | None]:
-    return [_share(hit, row) for hit, row in zip(hits, rows, strict=True)]
+    return list(map(_share, hits, rows))
 
 
 def _share(part: int, whole: int) -> float | None:

@@ -109,10 +109,8 @@ class Draws:
 
     def _run(self, counts: NDArray[np.integer[Any]]) -> Floats:
         """(1 + samples, K + 1): IoU of each class, then mIoU; of the counts as they are, then of each resample."""
-        if counts.ndim != 3 or len(counts) != self.images or counts.shape[1] != counts.shape[2]:
-            raise ValueError(f"per_image must be counts ({self.images}, K, K), not {counts.shape}")
-        if counts.dtype.kind not in "iu" or (counts.size and counts.min() < 0):
-            raise ValueError(f"per_image must be whole numbers >= 0, not {counts.dtype}")
+        if len(bootstrap.checked(counts)) != self.images:
+            raise ValueError(f"per_image must be counts of {self.images} images, not of {len(counts)}")
         if self.groups is not None:
             counts = bootstrap.by_group(counts, self.groups)
         hits = counts.diagonal(axis1=1, axis2=2)
@@ -147,9 +145,8 @@ def recovered(of: Resampled, source_only: Resampled, oracle: Resampled) -> Each[
     falls there refuses the ratio, too.
     """
     gains, gaps = _difference(of, source_only), _difference(oracle, source_only)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratios = np.where(gaps > 0, gains / gaps, np.copysign(np.inf, gains))
-    ratios[np.isnan(gains) | np.isnan(gaps) | ((gaps <= 0) & (gains == 0))] = np.nan
+    with np.errstate(divide="ignore", invalid="ignore"):  # no gain of no gap is no number
+        ratios = gains / np.maximum(gaps, 0)
     known = _estimates(gaps, of.draws, within=(-1.0, 1.0))
     shares = _estimates(ratios, of.draws)
     classes = tuple(map(_recovered, shares.classes, known.classes))
@@ -171,7 +168,7 @@ def no_gap(gap: Estimate) -> str:
 def _recovered(share: Estimate, gap: Estimate) -> Recovered:
     if refused := no_gap(gap):
         return Recovered(share=None, refused=refused)
-    if share.low is None or share.high is None:
+    if share.low is None:
         return Recovered(share=None, refused="the gap is too close to 0 for a share of it")
     return Recovered(share=share)
 
@@ -190,7 +187,7 @@ def _seed_weights(seeds: int, samples: int, seed: int) -> Floats:
     rng = np.random.default_rng([seed, seeds])
     z = rng.standard_normal((samples, DRAWS, seeds))
     chi_squared = rng.chisquare(seeds - 1, (samples, DRAWS, 1))
-    weights: Floats = 1 / seeds + (z - z.mean(2, keepdims=True)) / np.sqrt(seeds * chi_squared)
+    weights: Floats = (z - z.mean(2, keepdims=True)) / np.sqrt(seeds * chi_squared) + 1 / seeds
     return weights
 
 
@@ -227,7 +224,6 @@ def _estimates(table: Floats, draws: Draws, within: tuple[float, float] | None =
 
 
 def _estimate(column: Floats, level: float, within: tuple[float, float] | None) -> Estimate:
-    column = column + 0.0  # no negative zero: it would not come back from a file
     point, drawn = float(column[0]), column[1:][~np.isnan(column[1:])]
     if not np.isfinite(point):
         return Estimate(value=None)

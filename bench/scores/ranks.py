@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+import statistics
 from collections.abc import Sequence
 
 
 def kendall(first: Sequence[float], second: Sequence[float]) -> float | None:
     """Kendall's tau-b: pairs in the same order minus pairs in the opposite one, ties allowed for (Kendall 1945)."""
-    agreed = ties_first = ties_second = 0
-    pairs = len(first) * (len(first) - 1) // 2
-    for i, (x, y) in enumerate(zip(first, second, strict=True)):
-        for x2, y2 in zip(first[:i], second[:i], strict=True):
-            agreed += _sign(x - x2) * _sign(y - y2)
-            ties_first += x == x2
-            ties_second += y == y2
-    both = (pairs - ties_first) * (pairs - ties_second)
+    agreed = untied_first = untied_second = 0
+    for (x, y), (x2, y2) in itertools.combinations(zip(first, second, strict=True), 2):
+        agreed += _order(x, x2) * _order(y, y2)
+        untied_first += x != x2
+        untied_second += y != y2
+    both = untied_first * untied_second
     return agreed / math.sqrt(both) if both else None
 
 
@@ -24,15 +24,15 @@ def spearman(first: Sequence[float], second: Sequence[float]) -> float | None:
     x, y = _ranks(first), _ranks(second)
     if len(x) != len(y):
         raise ValueError(f"{len(x)} numbers against {len(y)}")
-    middle = (len(x) + 1) / 2
-    both = sum((a - middle) ** 2 for a in x) * sum((b - middle) ** 2 for b in y)
-    return sum((a - middle) * (b - middle) for a, b in zip(x, y, strict=True)) / math.sqrt(both) if both else None
+    ordered = len(set(x)) > 1 and len(set(y)) > 1
+    return statistics.correlation(x, y) if ordered else None
 
 
-def _ranks(values: Sequence[float]) -> list[float]:
-    """1 for the smallest; ties share the mean of the ranks they take up."""
-    return [sum(v < value for v in values) + (sum(v == value for v in values) + 1) / 2 for value in values]
+def _ranks(values: Sequence[float]) -> list[int]:
+    """Twice the rank, whole where ties share the mean of theirs, less 1: a correlation sees neither."""
+    return [sum(v < value for v in values) + sum(v <= value for v in values) for value in values]
 
 
-def _sign(value: float) -> int:
-    return (value > 0) - (value < 0)
+def _order(one: float, other: float) -> int:
+    """1, 0 or -1."""
+    return (one > other) - (one < other)

@@ -61,6 +61,13 @@ def test_table_has_aligned_columns():
     )
 
 
+def test_columns_are_three_wide_at_least_and_may_be_named_once():
+    """GitHub wants three dashes; the names of columns may come from a generator."""
+    written = table(["a", "b", "c"], [], right=iter(["c", "b"]))
+    assert written == "| a   |   b |   c |\n|-----|----:|----:|"
+    assert table(["four", "a"], []) == "| four | a   |\n|------|-----|"
+
+
 def test_a_row_of_another_length_is_refused():
     with pytest.raises(ValueError, match="2 cells"):
         table(["a", "b"], [["only one"]])
