@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from bench.groups.freezing import resting, thaw
-from bench.optimizers.guard import FinitenessGuard
-from bench.optimizers.rate import set_lr
+from bench.optimizers.rate import set_lr, set_momentum
+from bench.update import Make, Update
 
 if TYPE_CHECKING:
     from bench.batches import Batch
@@ -73,40 +73,30 @@ def train(
     start: int = 0,
     accumulate: int = 1,
     follow: Callable[[SegModel], None] | None = None,
+    momentum: Callable[[int], float] | None = None,
+    capture: Callable[[Update], Make] | None = None,
 ) -> Iterator[Progress]:
     """Make updates `start` + 1 .. `steps`; yields after each update n with `pause(n)` and after the last.
 
     `lr_factor(step)` scales each group's `initial_lr` for the update that follows `step` updates.  An update takes
     `accumulate` of the `batches`, its gradient being that of the mean of their losses; statistics of BN see them one by
-    one.  `follow(model)` comes after each, for an average of the weights.  Between two yields the host never waits for
-    the device.  The caller may evaluate and save at a yield; the model is put back into training mode after it.
+    one.  `follow(model)` comes after each, for an average of the weights; `momentum(step)` is the first optimizer's.
+    Updates are made by what `capture` makes of them, if anything.  Between two yields the host never waits for the
+    device.  The caller may evaluate and save at a yield; the model is put back into training mode after it.
     """
-    guard = FinitenessGuard(optimizers, device)
+    update = Update(model, method, optimizers, device, scaler, accumulate)
+    make = capture(update) if capture else update
     history, rests = History(), bool(resting(model).stages)
     model.train()
     for step in range(start, steps):
         factor = lr_factor(step)
         set_lr(optimizers, factor)
+        if momentum:
+            set_momentum(optimizers[0], momentum(step))
         if rests and thaw(model, step / steps):
             model.train()  # what learns again has its statistics move again
             thaw(model, step / steps)
-        for optimizer in optimizers:
-            optimizer.zero_grad(set_to_none=True)
-        for _ in range(accumulate):
-            batch = next(batches)
-            for name, loss in method.losses(model, batch):
-                if accumulate > 1:
-                    loss = loss / accumulate
-                (scaler.scale(guard.spoilt(loss)) if scaler else loss).backward()  # type: ignore[no-untyped-call]
-                loss = loss.detach()
-                history.note(name, loss)  # stays on the device: read at the next pause
-                guard.look(loss)
-            for name, value in method.watched.items():
-                history.note(name, value.detach() / accumulate if accumulate > 1 else value.detach())
-        for optimizer in optimizers:
-            scaler.step(optimizer) if scaler else optimizer.step()
-        if scaler:
-            scaler.update()
+        make((next(batches) for _ in range(accumulate)), history.note)
         method.after_step(model)
         if follow:
             follow(model)

@@ -17,7 +17,7 @@ LAYERS = {
     0: "spec names faults",
     1: "sweep store scores machine cost evaluate cache fetch "
     "models datasets samplers augment losses schedulers optimizers groups",
-    2: "methods plan report audit selection train batches journal checkpoint executors trackers",
+    2: "methods plan report audit selection train update batches journal checkpoint executors trackers",
     3: "run doctor contracts",
     4: "cli",
 }

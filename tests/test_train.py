@@ -106,7 +106,7 @@ def test_no_update_is_made_from_the_first_bad_loss_on(build: Any, bad: float) ->
 
 
 def test_without_the_guard_the_weights_are_spoilt(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bench.train.FinitenessGuard.look", lambda *_: None)
+    monkeypatch.setattr("bench.update.FinitenessGuard.look", lambda *_: None)
     model, _ = go(sgd, Two(lambda n, loss: loss * float("nan") if n == 3 else loss))
     assert not model.conv.weight.isfinite().all()
 

@@ -21,6 +21,7 @@ class AdaBn(Method):
 
     needs_target: ClassVar[bool] = True
     target_batches: ClassVar[bool] = False
+    capturable: ClassVar[bool] = True
     sole: ClassVar[str] = "statistics of BN"
 
     def __init__(self, loss: Loss, batch_size: int) -> None:

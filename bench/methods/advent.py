@@ -53,6 +53,7 @@ class MinEnt(Method):
     """The supervised loss and the mean entropy of the predictions on the target."""
 
     needs_target: ClassVar[bool] = True
+    capturable: ClassVar[bool] = True
 
     def __init__(self, loss: Loss, weights: Mapping[str, float]) -> None:
         super().__init__(loss)

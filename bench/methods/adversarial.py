@@ -30,6 +30,7 @@ class Adversarial(Method):
     """
 
     needs_target: ClassVar[bool] = True
+    capturable: ClassVar[bool] = True
 
     def __init__(
         self, loss: Loss, num_classes: int, view: View, weights: Mapping[str, float], *, lr: float, game: Game

@@ -31,6 +31,7 @@ class ColorTransfer(Method):
     """The supervised loss on source images in the target's colours."""
 
     needs_target: ClassVar[bool] = True
+    capturable: ClassVar[bool] = True
 
     def __init__(self, loss: Loss, strength: float) -> None:
         super().__init__(loss)

@@ -28,6 +28,7 @@ class Combined(Method):
         self.needs_target = any(part.needs_target for part in parts)  # type: ignore[misc]
         self.target_batches = any(part.needs_target and part.target_batches for part in parts)  # type: ignore[misc]
         self.online = any(part.online for part in parts)  # type: ignore[misc]
+        self.capturable = all(part.capturable for part in parts)  # type: ignore[misc]
 
     def attach(self, model: SegModel, setting: Setting) -> None:
         for part in self.parts:

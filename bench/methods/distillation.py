@@ -29,6 +29,7 @@ class Distillation(Method):
     weights stays as it is.  It is asked in eval mode and without gradients.
     """
 
+    capturable: ClassVar[bool] = True
     sole: ClassVar[str] = "a teacher by distillation"
 
     def __init__(

@@ -32,6 +32,7 @@ class Fda(Method):
     def __init__(self, loss: Loss, betas: tuple[float, ...], *, entropy: float, eta: float, start: float) -> None:
         super().__init__(loss)
         self.betas, self.entropy, self.eta, self.start = betas, entropy, eta, start
+        self.capturable = len(betas) == 1 and entropy == 0  # type: ignore[misc]  # else it looks at the step
 
     def attach(self, model: SegModel, setting: Setting) -> None:
         self.first = round(self.start * setting.steps)

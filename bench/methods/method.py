@@ -65,6 +65,10 @@ class Method:
     sole: ClassVar[str] = ""
     """What it brings of which a network can have one; methods with the same word here are not combined."""
 
+    capturable: ClassVar[bool] = False
+    """Whether the device does the same work at every step, so that a CUDA graph can repeat it: `losses` looks at no
+    `batch.step`, draws from no `batch.generator`, goes by no Python number that changes and waits for no value."""
+
     optimizers: tuple[torch.optim.Optimizer, ...] = ()
     """Those of its own networks, there after `attach`; they follow the run's schedule and step with its optimizer."""
 

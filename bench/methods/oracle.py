@@ -10,12 +10,14 @@ from bench.methods.method import Loss, Method
 class Oracle(Method):
     """As source-only, on the labelled images of the target in place of the source's."""
 
+    capturable: ClassVar[bool] = True
     labels_from: ClassVar[Literal["source", "target", "both"]] = "target"
 
 
 class Joint(Method):
     """As source-only, on the labelled images of both, joined and drawn from alike."""
 
+    capturable: ClassVar[bool] = True
     labels_from: ClassVar[Literal["source", "target", "both"]] = "both"
 
 

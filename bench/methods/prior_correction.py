@@ -29,6 +29,7 @@ class PriorCorrection(Method):
 
     needs_target: ClassVar[bool] = True
     target_batches: ClassVar[bool] = False
+    capturable: ClassVar[bool] = True
 
     def __init__(self, loss: Loss, iterations: int, strength: float) -> None:
         super().__init__(loss)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 class ByBatches(Method):
     """Trains on source images alone; scored with the statistics of each batch in place of the running ones."""
 
+    capturable: ClassVar[bool] = True
     sole: ClassVar[str] = "statistics of BN"
 
     def attach(self, model: SegModel, setting: Setting) -> None:
@@ -36,6 +37,7 @@ class Tent(Method):
     """Trains on source images alone; while it is scored, each batch moves the affine parameters of BN."""
 
     online: ClassVar[bool] = True
+    capturable: ClassVar[bool] = True
     sole: ClassVar[str] = "statistics of BN"
 
     def __init__(self, loss: Loss, lr: float, episodic: bool) -> None:

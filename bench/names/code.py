@@ -35,8 +35,9 @@ AVERAGE, STOPPING, RATES = "bench.methods.teacher", "bench.run.stopping", "bench
 """What else does where an average of the weights is scored, where a run may stop early, and where its rates follow more
 than a shape and the step."""
 
-STARTING, PICKING = "bench.run.starting", "bench.run.picking"
-"""And where weights of another run or of a file are taken over, and where the device decides the precision."""
+STARTING, PICKING, GRAPHED = "bench.run.starting", "bench.run.picking", "bench.run.graphed"
+"""And where weights of another run or of a file are taken over, where the device decides the precision, and where
+updates are recorded and repeated."""
 
 NOT_DECIDING = ("spec", "names", "store", "machine", "faults")
 """Units of this package that carry numbers and make none."""
@@ -80,12 +81,14 @@ def _loop(config: RunConfig) -> tuple[str, ...]:
     if config.choose != "last":
         found += CHOOSING if config.choose in ("source_val", "oracle") else LABEL_FREE
     rates = config.warmup_steps > 0 or config.schedule_by == "epoch" or config.scheduler.name == "plateau"
+    rates = rates or config.scheduler.options.get("momentum") is not None
     asked = {
         AVERAGE: config.ema is not None,
         STOPPING: config.patience is not None,
         RATES: rates,
         STARTING: bool(weights_before(config)),
         PICKING: config.precision == "auto",
+        GRAPHED: config.cuda_graph,
     }
     return found + tuple(module for module, used in asked.items() if used)
 

@@ -13,9 +13,10 @@ from bench.batches import Transform
 from bench.methods.method import Method
 from bench.methods.teacher import Teacher
 from bench.models.segmodel import SegModel
+from bench.optimizers.rate import has_momentum
 from bench.run.picking import Picked, computes, pick
 from bench.run.sight import sight
-from bench.spec import Dataset, Domain, RunConfig
+from bench.spec import BenchError, Dataset, Domain, RunConfig
 
 
 @dataclass(frozen=True)
@@ -55,11 +56,15 @@ def build_parts(config: RunConfig, device: torch.device) -> Parts:
         model.compile(dynamic=False)
     method: Method = names.build("method", config.method, names.build("loss", config.loss), classes)
     optimizer = names.build("optimizer", config.optimizer, names.build("groups", config.groups, model))
+    shape = names.build("scheduler", config.scheduler)
+    if hasattr(shape, "momentum") and not has_momentum(optimizer):
+        problem = f"scheduler {config.scheduler.name} moves the momentum, and this optimizer has none"
+        raise BenchError(problem, remedy="give it momentum, or the schedule none", key="scheduler.momentum")
     return Parts(
         model=model,
         method=method,
         optimizers=(optimizer,),
-        shape=names.build("scheduler", config.scheduler),
+        shape=shape,
         augment=tuple(names.build("augment", c) for c in config.augment),
         lr=float(optimizer.defaults["lr"]),
         scaler=torch.amp.GradScaler(device.type) if picked.precision == "fp16" and device.type == "cuda" else None,

@@ -35,6 +35,9 @@ class Rates:
         self.whole = config.schedule_steps or steps
         self.stride = per_epoch if config.schedule_by == "epoch" else 1
         self.after: Callable[[Sequence[float | None]], float] | None = getattr(shape, "after", None)
+        swing: Callable[[float], float] | None = getattr(shape, "momentum", None)
+        self.momentum = None if swing is None else lambda step: swing(self._progress(step))
+        """Momentum of the optimizer for the update that follows so many updates, where the schedule moves it."""
         self._scores: dict[int, float | None] = {}
 
     def factor(self, step: int) -> float:
@@ -43,8 +46,7 @@ class Rates:
         The shape goes over `schedule_steps` from the first step on, by the step or by the epoch, and stays at its end
         once that is reached; the warm-up, a straight line from `warmup_from` to 1, multiplies it step by step.
         """
-        begun = step - step % self.stride
-        factor = self.ramp(step) * self.shape(min(begun / self.whole, 1.0))
+        factor = self.ramp(step) * self.shape(self._progress(step))
         if self.after is not None:
             factor *= self.after([self._score(e) for e in self.evaluations() if e.step <= step])
         return factor
@@ -53,6 +55,10 @@ class Rates:
         """The warm-up alone: `warmup_from` at step 0, 1 from step `warmup_steps` on."""
         start, length = self.config.warmup_from, self.config.warmup_steps
         return start + (1 - start) * step / length if step < length else 1.0
+
+    def _progress(self, step: int) -> float:
+        begun = step - step % self.stride
+        return min(begun / self.whole, 1.0)
 
     def _score(self, evaluation: Evaluation) -> float | None:
         """mIoU of the source's val split; worked out once for each evaluation."""

@@ -10,7 +10,7 @@ import torch
 from bench import machine, names
 from bench.run.events import utc_now
 from bench.run.memory import peak_memory
-from bench.spec import Counts, Domain, RunRecord
+from bench.spec import JSON, Counts, Domain, RunRecord
 
 if TYPE_CHECKING:
     from bench.run.learning import Lesson
@@ -42,7 +42,7 @@ def recorded(
         source_images=len(read.labelled),
         target_images=0 if read.target is None else len(read.target),
         training_macs=macs,
-        picked=dataclasses.asdict(run.parts.picked),
+        picked={**dataclasses.asdict(run.parts.picked), **_graph(run)},
         init=run.begun.facts() if run.begun else None,
         teacher=run.teachers.facts,
         stopped_at=run.stopper.stopped_at,
@@ -61,6 +61,13 @@ def recorded(
         started_utc=journal.started_utc,
         finished_utc=utc_now(),
     )
+
+
+def _graph(run: Run) -> dict[str, JSON]:
+    """What was recorded of the updates, for a run that asked for it, or why nothing was."""
+    if not run.config.cuda_graph:
+        return {}
+    return {"cuda_graph": run.graphed.told() if run.graphed else f"not used: {run.eager}"}
 
 
 def plain(counts: torch.Tensor) -> Counts:

@@ -22,6 +22,7 @@ from bench.report.pictures import panels
 from bench.run.blanks import Blanks
 from bench.run.data import read
 from bench.run.events import Diverged, Event, Interrupted, Phase, Reached, told_again
+from bench.run.graphed import CudaRecorder, Graphed, obstacle
 from bench.run.learning import Lesson, attach, batches, length, lesson
 from bench.run.macs import training_macs
 from bench.run.memory import reset_peak_memory
@@ -39,6 +40,7 @@ from bench.run.teaching import Teachers
 from bench.spec import Evaluation, PlannedRun
 from bench.store import Lease
 from bench.train import train
+from bench.update import Make, Update
 
 SCORING_BATCH = 8
 """Images per forward pass when scoring; a constant, so that scores do not move with the training batch."""
@@ -59,6 +61,7 @@ class Run:
         self.teachers = Teachers(self.config, self.device, lambda: place.store)
         self.digests: dict[str, str] = {}
         self.sample: Sample | None = None
+        self.graphed: Graphed | None = None
         self.code = code_digests(self.config)  # now: the files may change while it runs
 
     def events(self) -> Iterator[Event]:
@@ -75,6 +78,8 @@ class Run:
             read, tests, along = self.prepare()
         if self.begun:
             yield Phase(f"starting from {self.begun}", telling=True)
+        if self.config.cuda_graph and self.eager:
+            yield Phase(f"step by step, without a CUDA graph: {self.eager}", telling=True)
         beside: dict[str, Kept] = {"stopper": self.stopper, "blanks": self.blanks}
         self.states = States(
             self.planned, self.place, self.lease, self.parts, self.journal, self.info, dict(self.digests), beside
@@ -117,6 +122,7 @@ class Run:
         self.begun = start(parts.model, self.config, self.place.store)
         self.weights = weights_digest(parts.model)
         self.parts = attach(parts, self.config, read, self.device, self.steps, self.teachers)
+        self.eager = obstacle(self.config, self.parts, self.device)
         self.digests |= {f"{what}:weights": sha256 for what, sha256 in self.foreign().items() if sha256}
         return read, tests, along
 
@@ -161,6 +167,8 @@ class Run:
             start=start,
             accumulate=config.accumulate,
             follow=parts.follow,
+            momentum=rates.momentum,
+            capture=self.captured if config.cuda_graph and not self.eager else None,
         )
         done, saved, waited = start, time.monotonic(), 0.0
         while done < self.steps and self.stopper.stopped_at is None:
@@ -183,6 +191,11 @@ class Run:
             if time.monotonic() - saved > self.place.checkpoint_s and done < self.steps:
                 self.states.save(done)
                 saved = time.monotonic()
+
+    def captured(self, update: Update) -> Make:
+        """Updates of which the device's work is recorded and repeated."""
+        self.graphed = Graphed(update, CudaRecorder(self.device))
+        return self.graphed
 
     def diverged(self, step: int) -> NoReturn:
         """Keep what was learnt before the loss of `step`, and end."""

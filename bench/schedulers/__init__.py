@@ -1,6 +1,7 @@
 """Learning-rate shapes: build(**options) -> f(progress in [0, 1]) -> factor >= 0.
 
-A shape that looks at scores besides has `after(scores)`; `bench.run.rates` multiplies the two.
+A shape that looks at scores besides has `after(scores)`; `bench.run.rates` multiplies the two.  One that moves the
+momentum too has `momentum(progress)`.
 """
 
 from __future__ import annotations

@@ -57,8 +57,9 @@ class RunRecord(Frozen):
     without memory; what a method does between steps is not in it.
 
     `steps` are the updates that were made: with `stopped_at` the run ended there, before its time, because its scores
-    had ceased to grow.  `picked` is the precision, memory layout and compilation in use on this device, `init` what the
-    weights were started from and `teacher` the network that taught, None for none; `unlabelled_batches` counts batches
+    had ceased to grow.  `picked` is the precision, memory layout and compilation in use on this device and, where a
+    CUDA graph was asked for, what of a step it held or why there was none; `init` what the weights were started from
+    and `teacher` the network that taught, None for none; `unlabelled_batches` counts batches
     of the labelled split without one labelled pixel.
     """
 

@@ -35,7 +35,8 @@ class RunConfig(Frozen):
     A step is one update, made of `accumulate` batches of `batch_size`.  `ema` is the decay of an average of weights and
     buffers, which is then what is scored.  After `patience` evaluations in a row without a gain of more than `min_gain`
     over the last (in the unit of `choose`, as mIoU in 0..1) a run ends.  `channels_last: auto` goes with
-    `precision: auto`, and is off beside any other precision.
+    `precision: auto`, and is off beside any other precision.  With `cuda_graph` the work of an update is recorded once
+    and repeated, where device, method and schedule allow it; the record says whether they did.
     """
 
     model: Component
@@ -71,6 +72,7 @@ class RunConfig(Frozen):
     precision: Literal["fp32", "tf32", "bf16", "fp16", "auto"] = "fp32"
     channels_last: bool | Literal["auto"] = "auto"
     compile: bool = False
+    cuda_graph: bool = False
     deterministic: bool = False
     seed: int = Field(default=0, ge=0, lt=2**32)
 
