@@ -123,7 +123,7 @@ def _faults(raw: dict[str, JSON]) -> Iterator[BenchError]:
 
 def _key(fault: Any, raw: dict[str, JSON]) -> str:
     """The path of one of pydantic's faults; a rule between keys belongs to the last that it names and the file has."""
-    loc = [str(part) for part in fault["loc"] if part != "options"]
+    loc = list(map(str, fault["loc"]))
     if loc[-1:] == ["name"] and fault["input"] is None:
         loc = loc[:-1]
     named = [key for key in re.findall(r"`(\w+)", fault["msg"]) if raw.get(key) is not None]

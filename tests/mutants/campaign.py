@@ -37,6 +37,7 @@ TESTS: dict[str, list[str]] = {
     "bench/sweep/document.py": ["tests/test_sweep_tree.py"],
     "bench/sweep/wording.py": ["tests/test_sweep_wording.py"],
     "bench/sweep/sections.py": ["tests/test_sweep_sections.py"],
+    "bench/sweep/cells.py": ["tests/test_sweep_cells.py"],
     "bench/sweep": SWEEP,
     "bench/spec": ["tests/test_spec.py", *SWEEP[:6], STORE[0], *REPORT[:2]],
     "bench/store/durable.py": [STORE[0], *_fault("links", "calls", "power")],
