@@ -49,7 +49,7 @@ def test_a_whole_dataset_has_no_fault_and_twins_do_not_hide(data: Data, loveda_r
     shutil.copy(loveda_root / "Train/Urban/images_png/2.png", loveda_root / "Val/Rural/images_png/11.png")
     code, out, err = data("check", "loveda")
     assert code == 3
-    assert "1 faults" in out
+    assert "1 fault" in out
     assert err.count("bench: error: ") == 1
     assert "Val/Rural/images_png/11.png: the same image as 2.png in urban:train" in err
 

@@ -309,7 +309,7 @@ def test_status_sweep_and_rerun(
         return run_command_line(words), capsys.readouterr().out
 
     assert bench("sweep", "tiny.yaml", "--no-check")[0] == 0
-    assert "1 runs: 1 done, 0 stale, 0 failed, 0 todo" in bench("status", "tiny.yaml")[1]
+    assert "1 run: 1 done, 0 stale, 0 failed, 0 todo" in bench("status", "tiny.yaml")[1]
     status, out = bench("sweep", "tiny.yaml", "--no-check")
     assert (status, "0 ran, 1 reused, 0 failed; nothing was run" in out) == (0, True)
 
@@ -317,7 +317,7 @@ def test_status_sweep_and_rerun(
     monkeypatch.setattr(code, "code_digests", lambda config: {**today(config), "loop": "1", "loss": "2"})
     status, out = bench("status", "tiny.yaml")
     assert (status, "stale-code  code: loop, loss" in out) == (0, True)
-    assert "1 runs: 0 done, 0 stale, 1 stale-code, 0 failed, 0 todo" in out
+    assert "1 run: 0 done, 0 stale, 1 stale-code, 0 failed, 0 todo" in out
     (run,) = json.loads(bench("status", "tiny.yaml", "--json")[1])["runs"]
     assert (run["state"], run["why"], run["failure"]) == ("stale-code", "code: loop, loss", None)
     assert "stale (code: loop, loss; --rerun stale)" in bench("sweep", "tiny.yaml", "-n", "--no-check")[1]
@@ -330,7 +330,7 @@ def test_status_sweep_and_rerun(
     assert (document["reused"], document["stale"], document["why_stale"]) == (0, 1, "code: loop, loss")
 
     with Store(Path("results")).claim(run["run_id"]) or pytest.fail("claimed"):
-        assert "1 runs: 0 done, 0 stale, 0 failed, 1 running, 0 todo" in bench("status", "tiny.yaml")[1]
+        assert "1 run: 0 done, 0 stale, 0 failed, 1 running, 0 todo" in bench("status", "tiny.yaml")[1]
 
     monkeypatch.setattr("bench.run.training.code_digests", code.code_digests)
     status, out = bench("sweep", "tiny.yaml", "--no-check", "--rerun", "stale")
@@ -339,4 +339,4 @@ def test_status_sweep_and_rerun(
         f"{run['run_id']}.a2.json",
         f"{run['run_id']}.json",
     ]
-    assert "1 runs: 1 done" in bench("status", "tiny.yaml")[1]
+    assert "1 run: 1 done" in bench("status", "tiny.yaml")[1]

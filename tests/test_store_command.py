@@ -249,7 +249,7 @@ def test_what_is_wrong_is_found_moved_and_noted(store: Store, bench: Bench, case
     code, out, err = bench("check")
     assert (code, err) == (4, "")
     assert str(finding.path.relative_to(store.root.parent)) in out
-    assert "1 things wrong" in out
+    assert "1 thing wrong" in out
     assert len(repair(store, dry_run=True).left) == (case in UNMENDABLE)
     assert tree(store.root.parent) == before
     code, out, err = bench("repair")

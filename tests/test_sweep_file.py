@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sweep_stand_ins.plug import stand_ins  # noqa: F401
 
 from bench.spec import BenchError, ExitCode
-from bench.sweep import load_sweep, located, problems
+from bench.sweep import load_sweep, problems
 
 BAD = sorted((Path(__file__).parent / "bad_sweeps").glob("*.yaml"))
 EXPECT = re.compile(r"# expect: (\d+) ?(\S*) \| (.*)")
@@ -322,24 +322,3 @@ def test_a_byte_order_mark_and_windows_lines_are_read(tmp_path: Path) -> None:
     text = "# Why?\r\nname: windows\r\nbase: {model: unet, dataset: land, source: urban, steps: 1}\r\n"
     file.write_bytes(b"\xef\xbb\xbf" + text.encode())
     assert load_sweep(file).about == "Why?"
-
-
-@pytest.mark.parametrize(
-    ("key", "rest", "overrides", "line"),
-    [
-        ("groups.thaw", "", [], 3),
-        ("groups.thaw", "grid: {groups.thaw: [2.5, 3]}\n", [], None),
-        ("groups.thaw", "include: [{groups: uniform}]\n", [], None),
-        ("groups.thaw", "", ["groups.thaw=7"], None),
-        ("model", "", [], None),
-        ("", "", [], None),
-    ],
-)
-def test_a_fault_of_building_is_told_with_its_line(
-    tmp_path: Path, key: str, rest: str, overrides: list[str], line: int | None
-) -> None:
-    file = tmp_path / "late.yaml"
-    file.write_text(f"name: late\nbase:\n  groups: {{name: by_stage, thaw: 1.5}}\n{rest}", encoding="utf-8")
-    error = located(BenchError("thaw is 1.5", remedy="choose less", key=key), file, overrides)
-    assert (error.line, error.key) == (line, "base.groups.thaw" if line else key)
-    assert (error.file == file) == (line is not None)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from bench.spec import BenchError, ExitCode
+from bench.spec import BenchError, ExitCode, counted
 
 if TYPE_CHECKING:
     from bench.report.comparison import Comparison
@@ -123,7 +123,9 @@ def _recomputed(contents: Contents) -> bool:
         wrong += bool(lines)
         for line in lines:
             print(BenchError(line, file=stored.path), file=sys.stderr)
-    print(f"recomputed from raw readings: {len(contents.latencies)} records, {wrong} differ", file=sys.stderr)
+    print(
+        f"recomputed from raw readings: {counted(len(contents.latencies), 'record')}, {wrong} differ", file=sys.stderr
+    )
     return not wrong
 
 

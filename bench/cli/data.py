@@ -14,7 +14,7 @@ import typer
 from bench.cli.console import counting, is_live, make_console, print_table
 from bench.cli.listing import some
 from bench.cli.sweeping import DataRoot, print_json
-from bench.spec import BenchError, ExitCode
+from bench.spec import BenchError, ExitCode, counted
 
 if TYPE_CHECKING:
     from bench.datasets.statistics import Tally
@@ -97,7 +97,7 @@ def _found(name: str, data_root: Path | None) -> str:
             return "drawn by the program"
         if asked.root is None or not asked.root.is_dir():
             return "no"
-        return f"{sum(len(dataset) for dataset in asked.all())} images"
+        return counted(sum(len(dataset) for dataset in asked.all()), "image")
     except BenchError as error:
         return f"not whole: {error.problem}"
 
@@ -179,7 +179,10 @@ def check(
         print("bench: error:", fault, file=sys.stderr)
     if not as_json:
         count = len(report.faults)
-        print(f"{name}: " + ("no fault" if not count else f"{count} faults" + (" or more" if count >= limit else "")))
+        print(
+            f"{name}: "
+            + ("no fault" if not count else counted(count, "fault") + (" or more" if count >= limit else ""))
+        )
     return ExitCode.DATA if report.faults else ExitCode.OK
 
 
@@ -284,5 +287,5 @@ def show(
         for index in (i * len(dataset) // n for i in range(n)):
             samples.append((f"{dataset.domain} {dataset.image_name(index)}", *dataset.read(index)))
     contact_sheet(out, samples, asked.info)
-    print(f"{out}: {len(samples)} images of {name}, {split}")
+    print(f"{out}: {counted(len(samples), 'image')} of {name}, {split}")
     return ExitCode.OK

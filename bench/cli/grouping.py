@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from bench.cli.console import print_table, say
 from bench.cli.sweeping import print_json
+from bench.spec import counted
 
 if TYPE_CHECKING:
     from bench.run.grouping import Group
@@ -39,7 +40,7 @@ def tell_groups(runs: Sequence[tuple[str, RunConfig]], as_json: bool) -> None:
         say(("\n" if number else "") + name + (f" and {more} more" if more else ""))
         header = ("stage", "parameters", "rate", "weight decay", "learns")
         print_table(header, [_row(group) for group in one.groups], right=(1, 2, 3))
-        warm = f", warm-up of {config.warmup_steps} steps" if config.warmup_steps else ""
+        warm = f", warm-up of {counted(config.warmup_steps, 'step')}" if config.warmup_steps else ""
         say(f"schedule {config.scheduler.name}{warm}: the first update takes {one.first_factor:.3g} of these rates")
 
 

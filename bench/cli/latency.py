@@ -13,7 +13,7 @@ from bench.cli.console import print_table, say
 from bench.cli.plugins import Plugin
 from bench.cli.sizes import parse_size
 from bench.cli.sweeping import Results, print_json
-from bench.spec import BenchError, ExitCode
+from bench.spec import BenchError, ExitCode, counted
 
 if TYPE_CHECKING:
     from bench.cli.stopping import Wish
@@ -118,7 +118,8 @@ def _print(finished: list[Finished], store: Store) -> None:
     for note in notes:
         say(note)
     folders = ", ".join(dict.fromkeys(str(event.path.parent) for event in finished))
-    say(f"{len(finished)} records, raw readings beside them, lie in {folders}/")
+    lie = "lies" if len(finished) == 1 else "lie"
+    say(f"{counted(len(finished), 'record')}, raw readings beside, {lie} in {folders}/")
     say("`bench compare` and `bench report` show them")
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from itertools import starmap
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,7 +14,7 @@ import typer
 from bench.cli.console import print_table, say
 from bench.cli.plugins import Plugin
 from bench.cli.sweeping import Override, Results, Select, print_json
-from bench.spec import BenchError, ExitCode, printable
+from bench.spec import BenchError, ExitCode, counted, printable
 
 if TYPE_CHECKING:
     from bench.names import Entry, Option
@@ -90,20 +90,30 @@ def _value(value: Any) -> str:
 def validate(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Sweep files.")],
     override: Override = None,
+    results: Results = Path("results"),
     plugin: Plugin = None,
 ) -> int:
-    """Check sweep files and print every fault, one a line."""
-    from bench.sweep import load_sweep, problems
+    """Check sweep files and print every fault, one a line; also runs that others start from and that are not there."""
+    from bench.names.lineage import runs_before
+    from bench.plan import missing
+    from bench.store import Store
+    from bench.sweep import load_sweep, locator, problems
 
     worst = ExitCode.OK
     for file in files:
         found = problems(file, override or [])
-        for problem in found:
+        if not found:
+            runs = load_sweep(file, overrides=override or []).runs
+            planned = {run.run_id: run.config for run in runs}
+            absent = missing(planned, Store(results)) if any(map(runs_before, planned.values())) else ()
+            if wanting := [(fault, config) for config, fault in absent]:
+                found = [*starmap(locator(file, override or []), wanting)]
+        for problem in dict.fromkeys(map(str, found)):
             print("bench: error:", problem, file=sys.stderr)
         if found:
             worst = found[0].code
         else:
-            print(f"{printable(str(file))}: {len(load_sweep(file, overrides=override or []).runs)} runs, no fault")
+            print(f"{printable(str(file))}: {counted(len(runs), 'run')}, no fault")
     return worst
 
 
@@ -140,7 +150,7 @@ def status(
     counts = Counter(state for _, state in states)
     always = ("done", "stale", "failed", "todo")
     said = [state for state in STATES if counts[state] or state in always]
-    print(f"{len(states)} runs: " + ", ".join(f"{counts[state]} {state}" for state in said))
+    print(f"{counted(len(states), 'run')}: " + ", ".join(f"{counts[state]} {state}" for state in said))
     if any(counts[state] for state in ("stale", "stale-code", "stale-data")):
         print("stale runs are kept; `bench sweep FILE --rerun stale` makes them anew")
     return code
@@ -151,7 +161,7 @@ STATES = ("done", "stale", "stale-code", "stale-data", "failed", "running", "unr
 
 
 def show(
-    what: Annotated[str, typer.Argument(metavar="FILE|RUN_ID", help="A sweep file, or the id of a stored run.")],
+    what: Annotated[str, typer.Argument(metavar="FILE|RUN", help="A sweep file, or a stored run: its id begins so.")],
     select: Select = None,
     override: Override = None,
     results: Results = Path("results"),
@@ -163,9 +173,11 @@ def show(
 ) -> int:
     """Print resolved configurations (of a sweep file) or a whole record (of a run), as JSON."""
     from bench.cli.grouping import tell_groups
-    from bench.store import Store, parse
+    from bench.store import Store, parse, run_called
 
-    if not re.fullmatch("r-[0-9a-f]{16}", what):
+    stores = (Store(results), Store(results / "reference"))
+    run_id = run_called(what, stores)
+    if run_id is None:
         from bench.sweep import load_sweep
 
         runs = load_sweep(Path(what), overrides=override or [], select=select).runs
@@ -174,16 +186,15 @@ def show(
         else:
             print_json({"runs": [run.model_dump(mode="json") for run in runs]})
         return ExitCode.OK
-    store = Store(results)
-    for path in (store.newest_run_file(what), Store(results / "reference").newest_run_file(what)):
+    for path in (store.newest_run_file(run_id) for store in stores):
         if path is not None:
             record = parse(path)
             if groups:
-                tell_groups([(what, _config(record, path))], as_json)
+                tell_groups([(run_id, _config(record, path))], as_json)
             else:
                 print_json({"file": str(path), "record": record})
             return ExitCode.OK
-    raise BenchError(f"no record of {what}", remedy="`bench status FILE` lists the ids of a sweep", file=results)
+    raise BenchError(f"no record of {run_id}", remedy="`bench status FILE` lists the ids of a sweep", file=results)
 
 
 def _config(record: dict[str, Any], path: Path) -> RunConfig:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.cli.console import is_live, print_table, say
+from bench.spec import counted
 
 if TYPE_CHECKING:
     from bench.run.probe import Probe
@@ -45,7 +46,10 @@ def print_probes(found: list[tuple[list[PlannedRun], Probe]]) -> None:
     print_table(("cell", "runs", "ms / step", "minutes / run", "peak GiB", ""), rows, right=(1, 2, 3, 4))
     hours = sum(len(group) * (probe.run_s or 0) for group, probe in found) / 3600
     unfit = sum(bool(probe.fault) for _, probe in found)
-    print(f"about {hours:.2f} hours one after the other" + (f"; {unfit} cells do not fit" if unfit else ""))
+    print(
+        f"about {hours:.2f} hours one after the other"
+        + (f"; without a time: {counted(unfit, 'cell')}" if unfit else "")
+    )
 
 
 def plain(found: list[tuple[list[PlannedRun], Probe]]) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from bench.cli.console import harmless
-from bench.spec import BenchError, ExitCode
+from bench.spec import BenchError, ExitCode, counted
 
 if TYPE_CHECKING:
     from bench.store import Contents
@@ -67,7 +67,7 @@ def report(
         return code or ExitCode.RUNS_FAILED
     changed = update(readme, text, more)
     local = sum(1 for s in contents.runs if s.origin == "local")
-    counts = f"{local} runs of this machine, {len(contents.runs) - local} reference runs"
+    counts = f"{counted(local, 'run')} of this machine, {counted(len(contents.runs) - local, 'reference run')}"
     print(f"{readme}: {'tables written' if changed else 'already current'} ({counts})")
     return code
 

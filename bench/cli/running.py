@@ -22,7 +22,7 @@ from bench.run.events import Taken
 from bench.run.place import Keep, Place, pick_device
 from bench.run.standing import Standing, outcome, standing, standings
 from bench.run.tracking import Tracking
-from bench.spec import Component, Failure, PlannedRun, RunRecord, Sweep
+from bench.spec import Component, Failure, PlannedRun, RunRecord, Sweep, counted
 from bench.store import Store, is_claimed
 
 __all__ = ["How", "Wish", "alone", "run_planned"]
@@ -150,7 +150,7 @@ def _undone(
     """
     waiting = [run for run in taken if is_claimed(place.store.work, run.run_id)]
     if waiting:
-        shown.say(f"waiting for {len(waiting)} runs of another sweep; Ctrl-C leaves them to it")
+        shown.say(f"waiting for {counted(len(waiting), 'run')} of another sweep; Ctrl-C leaves them to it")
     for run in taken:
         while is_claimed(place.store.work, run.run_id) and not place.stop():
             time.sleep(LOOK_S)

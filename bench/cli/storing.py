@@ -11,7 +11,7 @@ import typer
 
 from bench.cli.console import print_table, say
 from bench.cli.sweeping import Results, print_json
-from bench.spec import BenchError, ExitCode
+from bench.spec import BenchError, ExitCode, counted
 
 if TYPE_CHECKING:
     from bench.store import Store
@@ -36,7 +36,7 @@ def check(results: Results = Path("results"), as_json: Json = False) -> int:
         print_json({"results": str(results), "files": files, "findings": _plain(found), "wrong": len(faults)})
     else:
         _show(found)
-        say(f"{files} files, {len(faults)} things wrong" if faults else f"{files} files, nothing wrong")
+        say(f"{counted(files, 'file')}, {counted(len(faults), 'thing') if faults else 'nothing'} wrong")
         if any(one.moves for one in faults):
             say("`bench store repair` moves what is wrong to .bench/quarantine/; nothing is deleted")
     return ExitCode.STORE if faults else ExitCode.OK
@@ -56,10 +56,10 @@ def repair(results: Results = Path("results"), dry_run: DryRun = False, as_json:
     _show_moves([(str(m.path), m.why) for m in done.moves])
     verb = "would be moved" if dry_run else "moved"
     where = f" to {done.noted.parent}; moved.json there lists them" if done.noted else ""
-    say(f"{len(done.moves)} files {verb}{where}" if done.moves else "nothing to move")
+    say(f"{counted(len(done.moves), 'file')} {verb}{where}" if done.moves else "nothing to move")
     _show(done.left)
     if done.left:
-        say(f"{len(done.left)} things are wrong that cannot be mended here")
+        say(f"wrong and not to be mended here: {counted(len(done.left), 'thing')}")
     return ExitCode.STORE if done.left else ExitCode.OK
 
 
@@ -80,7 +80,7 @@ def migrate(results: Results = Path("results"), dry_run: DryRun = False, as_json
     _complain(done.problems)
     verb = "would be rewritten" if dry_run else "rewritten"
     where = f"; the originals lie in {done.noted.parent}" if done.noted else ""
-    say(f"{len(done.moves)} records {verb}, {done.current} current{where}")
+    say(f"{counted(len(done.moves), 'record')} {verb}, {done.current} current{where}")
     return code
 
 

@@ -14,7 +14,7 @@ import typer
 from bench.cli.console import print_table
 from bench.cli.plugins import Plugin
 from bench.cli.probing import plain, print_probes, probed
-from bench.spec import BenchError, ExitCode
+from bench.spec import BenchError, ExitCode, counted
 
 if TYPE_CHECKING:
     from bench.plan import Plan
@@ -165,23 +165,23 @@ def _trackers(asked: Sequence[str], sweep: Sweep) -> list[Component]:
     return list(found.values())
 
 
-def _check_file(file: Path, overrides: Sequence[str], sweep: Sweep, *args: Any) -> None:
-    """`_check`, its fault told with the line of the file where it was written."""
-    from bench.sweep import located
-
-    try:
-        _check(sweep, *args)
-    except BenchError as error:
-        raise located(error, file, overrides) from error.__cause__
-
-
-def _check(sweep: Sweep, runs: Sequence[PlannedRun], device: str, store: Store, data_root: Path | None) -> None:
-    """Build every distinct part of `runs` once; see `bench.run.checking.check`."""
-    from bench.run.checking import check
+def _check_file(
+    file: Path,
+    overrides: Sequence[str],
+    sweep: Sweep,
+    runs: Sequence[PlannedRun],
+    device: str,
+    store: Store,
+    data_root: Path | None,
+) -> None:
+    """Build every distinct part of `runs` once; the first fault is told with the line where it was written."""
+    from bench.run.checking import faults
     from bench.run.place import Place, pick_device
+    from bench.sweep import locator
 
     place = Place(store=store, sweep=sweep.name, device=pick_device(device), data_root=data_root)
-    check([run.config for run in runs], place, cost_size=sweep.cost.size if sweep.cost else None)
+    for config, fault in faults([run.config for run in runs], place):
+        raise locator(file, overrides)(fault, config) from fault.__cause__
 
 
 def print_plan(planned: Plan, runs: Sequence[PlannedRun]) -> None:
@@ -189,11 +189,11 @@ def print_plan(planned: Plan, runs: Sequence[PlannedRun]) -> None:
     starting = {run.run_id for run in runs}
     rows = []
     for run, state in planned.states:
-        length = f"{run.config.epochs} epochs" if run.config.epochs else f"{run.config.steps} steps"
+        length = counted(run.config.epochs, "epoch") if run.config.epochs else counted(run.config.steps or 0, "step")
         said = "to run" if run.run_id in starting else _said(state, planned.why(run.run_id))
         rows.append((run.name, run.run_id, length, said))
     print_table(("run", "id", "length", "state"), rows)
-    print(f"{len(rows)} runs: {len(starting)} to run, {len(rows) - len(starting)} not")
+    print(f"{counted(len(rows), 'run')}: {len(starting)} to run, {len(rows) - len(starting)} not")
 
 
 def _said(state: str, why: str) -> str:

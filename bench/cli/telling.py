@@ -98,6 +98,10 @@ def _summary(counts: dict[str, int], took: str, why: str) -> str:
         "costs": "models measured",
         "costs_failed": "models not measured",
     }
+    if counts["costs"] == 1:
+        words["costs"] = "model measured"
+    if counts["costs_failed"] == 1:
+        words["costs_failed"] = "model not measured"
     parts = [f"{counts[key]} {key}" for key in ("ran", "reused", "failed")]
     parts += [f"{counts[key]} {word}" for key, word in words.items() if counts[key]]
     started = any(counts[key] for key in ("ran", "failed", "elsewhere", "left", "costs", "costs_failed"))

@@ -12,7 +12,7 @@ import typer
 
 from bench.cli.console import print_table, say
 from bench.cli.sweeping import print_json
-from bench.spec import BenchError, Component, ExitCode
+from bench.spec import BenchError, Component, ExitCode, counted
 
 if TYPE_CHECKING:
     from bench.contracts.promise import Finding
@@ -36,7 +36,8 @@ def try_plugin(
     else:
         kept = [(f.kind, f.name, f.promise, f.fault or "kept", f.remedy) for f in found]
         print_table(("kind", "name", "promise", "found", "remedy"), kept)
-        print(f"{len(found)} promises of {len({(f.kind, f.name) for f in found})} components: {len(broken)} broken")
+        parts = len({(f.kind, f.name) for f in found})
+        print(f"{counted(len(found), 'promise')} of {counted(parts, 'component')}: {len(broken)} broken")
     return ExitCode.RUNS_FAILED if broken else ExitCode.OK
 
 

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from bench.run.place import Place
     from bench.run.using import Used
 
-Weights = Annotated[str, typer.Argument(metavar="RUN|FILE", help="A run's id, or a file of weights ([LAYOUT:]FILE).")]
+Weights = Annotated[
+    str, typer.Argument(metavar="RUN|FILE", help="A run's id or how it begins, or a file of weights ([LAYOUT:]FILE).")
+]
 Model = Annotated[str | None, typer.Option("--model", metavar="NAME", help="The network that a file is for.")]
 ModelOption = Annotated[
     list[str] | None, typer.Option("--model-set", metavar="KEY=VALUE", help="An option of that network; repeatable.")
@@ -100,7 +102,7 @@ def found_weights(
     from bench.run.place import Place, pick_device
     from bench.run.using import find
     from bench.spec import Component
-    from bench.store import Store
+    from bench.store import Store, run_called
     from bench.sweep import option_values
 
     place = Place(store=Store(results), sweep="", device=pick_device(device), data_root=data_root, workers=WORKERS)
@@ -110,7 +112,7 @@ def found_weights(
     part = None if model is None else Component(name=model, options=option_values(model_option or []))
     if model_option and model is None:
         raise BenchError("options of which network?", remedy="name it with --model", key="--model-set")
-    used = find(weights, place, part, asked.info if asked else None)
+    used = find(run_called(weights, [place.store]) or weights, place, part, asked.info if asked else None)
     if used.config and (asked is None or (asked.component.name == used.config.dataset.name and not option)):
         asked = Asked(used.config.dataset.name, None, data_root, component=used.config.dataset)
     assert asked is not None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ from torch import nn
 
 from bench import names
 from bench.groups.freezing import freeze
+from bench.names.recipe_rules import check_stages
 from bench.spec import BenchError
 
 if TYPE_CHECKING:
@@ -42,8 +42,8 @@ def by_stage(
     paper in: the ratio follows from `first` and the number of stages; stages do not thaw one after the other.
     """
     stages = model.stages()
-    _check(head, first, rest, thaw, frozen)
-    _check_stages([name for name, _ in stages], frozen)
+    check_stages(head, first, rest, thaw, frozen)
+    _check_known([name for name, _ in stages], frozen)
     factors = _factors(len(stages), head, first, rest)
     groups: Groups = []
     for (name, modules), factor in zip(stages, factors, strict=True):
@@ -76,20 +76,7 @@ def _groups(stage: str, parameters: Sequence[nn.Parameter], factor: float, decay
     return [*groups, {"params": flat, "weight_decay": 0.0, **shared}] if flat else groups
 
 
-def _check(head: float, first: float | None, rest: float | None, thaw: float | None, frozen: Sequence[str]) -> None:
-    for key, value in (("head", head), ("first", first), ("rest", rest)):
-        if value is not None and not 0 < value < math.inf:
-            raise BenchError(f"{key} is {value}", remedy="choose a number above 0", key=f"groups.{key}")
-    if first is not None and rest is not None:
-        raise BenchError("`first` and `rest` both say how fast a stage learns", remedy="keep one", key="groups.rest")
-    if thaw is not None and not 0 < thaw < 1:
-        remedy = "choose a share of the run, more than 0 and less than 1, or null for never"
-        raise BenchError(f"thaw is {thaw}", remedy=remedy, key="groups.thaw")
-    if thaw is not None and not frozen:
-        raise BenchError("`thaw` without `frozen`", remedy="name the stages that rest", key="groups.thaw")
-
-
-def _check_stages(stages: Sequence[str], frozen: Sequence[str]) -> None:
+def _check_known(stages: Sequence[str], frozen: Sequence[str]) -> None:
     for name in frozen:
         if name not in stages:
             near = names.near(name, stages)

@@ -13,7 +13,7 @@ from typing import Literal
 from pydantic import Field, ValidationError
 
 from bench.report.markdown import Markup, code, escape, joined, table
-from bench.spec import BenchError, ExitCode, Frozen
+from bench.spec import BenchError, ExitCode, Frozen, counted
 from bench.store import parse
 
 State = Literal["kept", "broken", "partly measured", "not measured"]
@@ -79,7 +79,7 @@ def markdown(card: Card | None) -> str:
     parts = [made, _counts(row.state for row in card.claims), table(header, rows, right=["tests"])]
     if card.promises:
         told = [[name, row.claim, _figure(row), _ran(row), _files(row)] for name, row in card.promises]
-        summary = f"{len(told)} promises: {_counts(row.state for _, row in card.promises)}"
+        summary = f"{counted(len(told), 'promise')}: {_counts(row.state for _, row in card.promises)}"
         promises = table(("", "promise", "figure", "tests", "made by"), told, right=["tests"])
         parts += [f"<details>\n<summary>{summary}</summary>", promises, "</details>"]
     return "\n\n".join(parts) + "\n"

@@ -19,7 +19,7 @@ from bench.scores import miou
 from bench.scores.collapse import dead
 from bench.scores.ranks import kendall, spearman
 from bench.selection import SELECTORS, worth
-from bench.spec import RunRecord
+from bench.spec import RunRecord, counted
 
 LAST, SOURCE_VAL, ORACLE_PICK = "last", "source_val", "oracle"
 
@@ -148,7 +148,8 @@ def markdown(found: Gains) -> str:
     notes = [f"- Over {_looks(every)} evaluations in each run of {joined(_methods(found.group, every))}."]
     short = sum(p.row.state != "finished" for p in every[0].picks)
     if short:
-        notes.append(f"- Demonstrations, of which nothing is claimed: {short} of {len(every[0].picks)} runs.")
+        every_run = counted(len(every[0].picks), "run")
+        notes.append(f"- Demonstrations, of which nothing is claimed: {short} of {every_run}.")
     return "\n\n".join([f"#### {title(found)}", body, "\n".join(notes)]) + "\n"
 
 

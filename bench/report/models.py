@@ -105,7 +105,8 @@ def _epochs(row: Row) -> str:
         return ""
     record = row.records[0]
     passes = wording.passes(record.images_seen, record.source_images)
-    return f"{passes} ({record.steps:,} steps)" if passes else f"{record.steps:,} steps"
+    steps = f"{record.steps:,} step{'' if record.steps == 1 else 's'}"
+    return f"{passes} ({steps})" if passes else steps
 
 
 def _score(row: Row, domain: str) -> Markup:

@@ -26,6 +26,7 @@ from bench.report.comparison import compare
 from bench.report.gains import Gains, gains
 from bench.report.markdown import code, escape
 from bench.report.rows import ENOUGH_STEPS, Board, boards
+from bench.spec import counted
 from bench.store import Contents
 
 STATES = ("finished", "demonstration", "planned", "interrupted", "data", "failed", "diverged", "oom", "died", "hung")
@@ -94,7 +95,8 @@ def _overview(found: Sequence[Board]) -> str:
     counts = Counter[str](states.values())
     told = (f"{counts[s]} {wording.state(s)}" for s in STATES if counts[s])
     shipped = sum(origin == "reference" for origin, _ in states)
-    return f"{len(states)} runs ({shipped} reference, {len(states) - shipped} of this machine): {', '.join(told)}.\n"
+    total = counted(len(states), "run")
+    return f"{total} ({shipped} reference, {len(states) - shipped} of this machine): {', '.join(told)}.\n"
 
 
 def _problems(contents: Contents) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,53 +21,71 @@ from bench.run.rehearsal import on_nothing, step
 from bench.run.selecting import teacher_of
 from bench.run.sight import sight
 from bench.run.starting import check_start
-from bench.spec import BenchError, RunConfig, Size
+from bench.spec import BenchError, RunConfig
 from bench.store import Store
 
 
-def check(configs: Sequence[RunConfig], place: Place, cost_size: Size | None = None) -> None:
+def check(configs: Sequence[RunConfig], place: Place) -> None:
+    """Raises the first of `faults`."""
+    for _, fault in faults(configs, place):
+        raise fault
+
+
+def faults(configs: Sequence[RunConfig], place: Place) -> Iterator[tuple[RunConfig, BenchError]]:
     """Open every dataset and rehearse a step with every distinct set of parts, before anything is launched.
 
-    With `cost_size` also a forward pass of every model at the size that its costs are to be measured at.
-
-    A typo, missing data, a crop that does not fit or a loss that does not suit a model shows here, in seconds.  Raises
-    BenchError.
+    A typo, missing data, a crop that does not fit or a loss that does not suit a model shows here, in seconds: each
+    configuration that cannot run is given with the reason.  What is wrong with a part is told where it first occurs.
     """
-    seen: set[str] = set()
+    distinct = _Distinct()
     after_others = any(runs_before(config) for config in configs)
     planned = {names.id_of(config): config for config in configs} if after_others else {}
-
-    def first_time(*key: Any) -> bool:
-        text = repr(key)
-        return not (text in seen or seen.add(text))  # type: ignore[func-returns-value]
-
     for config in configs:
-        _reachable(config, place)
-        if config.precision == "fp16" and not place.device.startswith("cuda"):
-            raise BenchError("fp16 trains on CUDA only", remedy="use `precision: bf16` or fp32", key="precision")
-        for split, domains in splits_of(config).items():
-            for domain in domains:
-                batch = (config.batch_size, config.accumulate)
-                if first_time(config.dataset, domain, split, config.crop_px, config.resize_px, *batch):
-                    _open(config, domain, split, place)
-                if split == "test" and first_time("canaries", config.dataset, domain):
-                    sing(open_dataset(config, domain, split, place.data_root))
-        stepping = (
-            config.model,
-            config.loss,
-            config.method,
-            config.optimizer,
-            config.groups,
-            config.scheduler,
-            config.augment,
-            config.init,
-        )
-        if first_time(*stepping, config.choose):
-            check_start(config, place.store, planned)
-            _rehearse(config, place.store, planned)
-        if first_time("watching", config.sampler, config.scoring):
-            names.build("sampler", config.sampler, np.ones((1, 1), np.int64))
-            names.build("scoring", config.scoring)
+        try:
+            _try(config, place, planned, distinct)
+        except BenchError as fault:
+            yield config, fault
+
+
+class _Distinct:
+    """Whether something is met for the first time."""
+
+    def __init__(self) -> None:
+        self.seen: set[str] = set()
+
+    def __call__(self, *key: Any) -> bool:
+        text = repr(key)
+        return not (text in self.seen or self.seen.add(text))  # type: ignore[func-returns-value]
+
+
+def _try(config: RunConfig, place: Place, planned: Mapping[str, RunConfig], first_time: _Distinct) -> None:
+    """All of `config` that no configuration before it has shown to work."""
+    _reachable(config, place)
+    if config.precision == "fp16" and not place.device.startswith("cuda"):
+        raise BenchError("fp16 trains on CUDA only", remedy="use `precision: bf16` or fp32", key="precision")
+    for split, domains in splits_of(config).items():
+        for domain in domains:
+            batch = (config.batch_size, config.accumulate)
+            if first_time(config.dataset, domain, split, config.crop_px, config.resize_px, *batch):
+                _open(config, domain, split, place)
+            if split == "test" and first_time("canaries", config.dataset, domain):
+                sing(open_dataset(config, domain, split, place.data_root))
+    stepping = (
+        config.model,
+        config.loss,
+        config.method,
+        config.optimizer,
+        config.groups,
+        config.scheduler,
+        config.augment,
+        config.init,
+    )
+    if first_time(*stepping, config.choose):
+        check_start(config, place.store, planned)
+        _rehearse(config, place.store, planned)
+    if first_time("watching", config.sampler, config.scoring):
+        names.build("sampler", config.sampler, np.ones((1, 1), np.int64))
+        names.build("scoring", config.scoring)
 
 
 def _open(config: RunConfig, domain: str, split: str, place: Place) -> None:

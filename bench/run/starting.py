@@ -20,7 +20,8 @@ from torch import Tensor
 from bench import names
 from bench.models.segmodel import SegModel
 from bench.models.weights import LoadReport, load_matching
-from bench.names.lineage import is_run, runs_before
+from bench.names.lineage import is_run, weights_before
+from bench.plan.needed import KEYS
 from bench.run.blueprint import blueprint, class_tensors
 from bench.run.layouts import LAYOUTS, recognised, translated, unwrapped
 from bench.run.weights import Weights, classes_of, find_weights, refuse_infinite
@@ -134,9 +135,12 @@ def check_start(config: RunConfig, store: Store, planned: Collection[str]) -> No
 
     Raises BenchError (code DATA) naming the run that has to come first.
     """
-    for run_id in runs_before(config):
-        if run_id not in planned:
-            find_weights(run_id, store)
+    for key, text in weights_before(config).items():
+        if is_run(text) and text not in planned:
+            try:
+                find_weights(text, store)
+            except BenchError as error:
+                raise error.at(key=KEYS[key]) from None
     if config.init is not None and not (is_run(config.init) and config.init in planned):
         classes = names.dataset_info(config.dataset).num_classes
         with warnings.catch_warnings():

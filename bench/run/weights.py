@@ -12,6 +12,7 @@ from torch import Tensor
 
 from bench import checkpoint
 from bench.names.lineage import is_run
+from bench.plan.needed import not_here, unfinished
 from bench.spec import BenchError, ExitCode, RunRecord
 from bench.store import Store, parse
 
@@ -67,10 +68,9 @@ def weights_of(store: Store, run_id: str) -> Weights:
     Raises BenchError (code DATA) that names what to run first where they are not there.
     """
     record_of(store, run_id)
+    if fault := unfinished(run_id, store):
+        raise fault
     path = store.run_folder(run_id) / "chosen.pt"
-    if not path.is_file():
-        problem = f"{run_id} has a record and no weights here"
-        raise _missing(problem, "run it again on this machine, without --keep none")
     found = read_weights(path)
     if found.run_id != run_id:
         raise _fault(path, f"holds the weights of {found.run_id}", "move it away and run it again")
@@ -81,8 +81,7 @@ def record_of(store: Store, run_id: str) -> RunRecord:
     """The newest record of a run; raises BenchError (code DATA) where it has not finished here."""
     file = store.newest_run_file(run_id)
     if file is None:
-        remedy = "run it first: its own sweep file, or this one without -k"
-        raise _missing(f"{run_id} has not finished in {store.root}", remedy)
+        raise not_here(run_id, store)
     try:
         return RunRecord.model_validate(parse(file))
     except ValueError:
@@ -119,7 +118,3 @@ def _tensors_by_name(state: Mapping[str, Any]) -> dict[str, Tensor]:
 
 def _fault(path: Path, problem: str, remedy: str) -> BenchError:
     return BenchError(problem, remedy=remedy, file=path, code=ExitCode.DATA)
-
-
-def _missing(problem: str, remedy: str) -> BenchError:
-    return BenchError(problem, remedy=remedy, code=ExitCode.DATA)

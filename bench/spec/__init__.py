@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from bench.spec.errors import BenchError, ExitCode, printable
+from bench.spec.errors import BenchError, ExitCode, counted, printable
 
 if TYPE_CHECKING:
     from bench.spec.facts import Dataset, DatasetInfo, MethodSpec, ModelSpec
@@ -48,6 +48,7 @@ __all__ = [
     "Timing",
     "Workload",
     "canonical_json",
+    "counted",
     "printable",
     "run_id",
     "run_id_reader",

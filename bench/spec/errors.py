@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
@@ -66,11 +65,18 @@ class BenchError(Exception):
         return printable(text, limit=300)
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 run`, `2 runs`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+CUT = " ... "
+
+
 def printable(text: str, limit: int | None = None) -> str:
     """`text` on one line without characters that steer a terminal, shortened in its middle to `limit`."""
-    safe = "".join(
-        c if c == " " or (c.isprintable() and unicodedata.category(c) != "Cf") else ascii(c)[1:-1] for c in text
-    )
-    if limit is not None and len(safe) > limit:
-        safe = safe[: limit // 2 - 2] + " ... " + safe[-(limit // 2 - 3) :]
-    return safe
+    safe = "".join(c if c.isprintable() else ascii(c).strip("'") for c in text)
+    if limit is None or len(safe) <= limit:
+        return safe
+    kept = limit - len(CUT)
+    return safe[: kept - kept // 2] + CUT + safe[len(safe) - kept // 2 :]

@@ -22,6 +22,7 @@ arrays     the arrays beside a record -> what is wrong with them
 repairing  what is wrong -> quarantine
 migrating  records of earlier schema numbers -> rewritten
 merging    another results folder's records -> into this one
+prefixes   the beginning of an id -> the id
 
 Who runs a run claims it first and stores with the claim, in the process that does the work:
 
@@ -38,6 +39,7 @@ from bench.store.files import canonical, dump, parse
 from bench.store.folder import Contents, Store
 from bench.store.leases import Lease, claim, claimed, is_claimed
 from bench.store.memory import Memory, mark
+from bench.store.prefixes import run_called
 from bench.store.reading import Stored
 
 __all__ = [
@@ -57,4 +59,5 @@ __all__ = [
     "mark",
     "parse",
     "replace",
+    "run_called",
 ]

@@ -11,7 +11,7 @@ A key of `base`, `grid`, `zip`, `include` or `exclude` is a field of RunConfig o
 of `zip` go together, both are crossed with `seeds`; `exclude` takes cells out of that, `include` adds cells to it.
 """
 
-from bench.sweep.load import load_sweep, located, problems
+from bench.sweep.load import load_sweep, locator, problems
 from bench.sweep.overrides import option_values
 
-__all__ = ["load_sweep", "located", "option_values", "problems"]
+__all__ = ["load_sweep", "locator", "option_values", "problems"]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bench import names
 from bench.names.lineage import in_order
-from bench.spec import JSON, BenchError, PlannedRun, RunConfig, Sweep
+from bench.spec import BenchError, PlannedRun, RunConfig, Sweep, counted
 from bench.sweep.cells import MAX_RUNS, MAX_VALUES, Cell, cells, count, place, values
 from bench.sweep.check import Checker
 from bench.sweep.controls import with_controls
@@ -38,30 +38,27 @@ def problems(path: Path, overrides: Sequence[str] = ()) -> list[BenchError]:
     return _expand(path, overrides)[1]
 
 
-def located(error: BenchError, path: Path, overrides: Sequence[str] = ()) -> BenchError:
-    """`error`, found when the parts were built, with the line of `base` that its key was written on.
+def locator(path: Path, overrides: Sequence[str] = ()) -> Callable[[BenchError, RunConfig], BenchError]:
+    """What gives a fault, found when the parts of a run of this file were built, the place where its key was written.
 
-    Left as it is where the file alone does not tell: a key of an axis, of `include` or of `--set`, or no key.
+    A fault is left as it is where the file says nothing of its key; reference rows (`controls`) have places of `base`.
     """
-    head = error.key.partition(".")[0]
-    document = read(path)
-    base = document.root.child("base")
-    others = (document.root.child(name) for name in ("grid", "zip", "include"))
-    elsewhere = set().union(*(_heads(node.plain()) for node in others if node is not None))
-    elsewhere |= {text.partition("=")[0].partition(".")[0] for text in overrides}
-    if error.file is not None or not head or base is None or base.child(head) is None or head in elsewhere:
+    reader, checked, id_of = Reader(read(path)), Checker(), names.id_reader()
+    sections = apply(reader.sections(), overrides, reader)
+    known = {id_of(config): cell for cell in cells(sections) if (config := checked(cell)[0]) is not None}
+    shared = Cell((), sections.base, {})
+
+    def located(error: BenchError, config: RunConfig) -> BenchError:
+        cell = known.get(id_of(config), shared)
+        if error.line is not None or error.key.partition(".")[0] not in cell.raw:
+            return error
+        there = reader.document.error(cell.written(error.key), error.problem)
+        if error.file is not None:  # a file that the key names
+            error.problem = f"{error.file}: {error.problem}"
+        error.file, error.line, error.column, error.key = there.file, there.line, there.column, there.key
         return error
-    where = ("base", *(int(part) if part.isdigit() else part for part in error.key.split(".")))
-    there = document.error(where, error.problem)
-    error.key = there.key
-    return error.at(file=path, line=there.line, column=there.column)
 
-
-def _heads(section: JSON) -> set[str]:
-    """The fields that a section sets, whatever its shape."""
-    if isinstance(section, list):
-        return set().union(*map(_heads, section))
-    return {key.partition(".")[0] for key in section} if isinstance(section, dict) else set()
+    return located
 
 
 def _with_rest(faults: list[BenchError], path: Path) -> BenchError:
@@ -79,7 +76,7 @@ def _select(sweep: Sweep, expression: str) -> Sweep:
     words = {part for run in sweep.runs for part in re.split("[-+=]", run.name)}
     unknown = [w for w in re.findall(r"[^\s()]+", expression) if w not in ("and", "or", "not") and w not in words]
     remedy = names.near(unknown[0], words) if unknown else "ask for less at once"
-    raise BenchError(f"'{expression}' matches none of the {len(sweep.runs)} runs", remedy=remedy, key="-k")
+    raise BenchError(f"'{expression}' matches none of {counted(len(sweep.runs), 'run')}", remedy=remedy, key="-k")
 
 
 def _expand(path: Path, overrides: Sequence[str]) -> tuple[Sweep | None, list[BenchError]]:

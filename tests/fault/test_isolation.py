@@ -313,7 +313,7 @@ def test_a_run_that_another_sweep_lets_go_is_taken_over(
     code, out, err = bench("sweep", "tiny.yaml")
     assert (code, "2 ran, 0 reused, 0 failed" in out) == (0, True), err
     assert "another sweep is running it" in err
-    assert "waiting for 1 runs of another sweep" in err
+    assert "waiting for 1 run of another sweep" in err
     assert len(found) == 2
 
 

@@ -268,7 +268,7 @@ def measured(root: Path, **changes: Any) -> Store:
 def test_statistics_that_are_those_of_the_readings_pass(run, tmp_path):
     code, _, err = run("--results", measured(tmp_path / "results").root, "--recompute")
     assert code == 0
-    assert "recomputed from raw readings: 1 records, 0 differ" in err
+    assert "recomputed from raw readings: 1 record, 0 differ" in err
 
 
 @pytest.mark.parametrize("changes", [{"mean": 9.9}, {"std": 0.001}, {"n": 199}, {"median_high": 10.5}, {"p99": 10.0}])
@@ -276,7 +276,7 @@ def test_a_statistic_that_is_not_is_named(run, tmp_path, changes):
     store = measured(tmp_path / "results", **changes)
     code, _, err = run("--results", store.root, "--recompute")
     assert code == ExitCode.STORE
-    assert "1 records, 1 differ" in err
+    assert "1 record, 1 differ" in err
     assert re.search(rf"timing 0 \(pidnet_s, fp32\): e2e: .*\b{next(iter(changes))}\b", err)
 
 

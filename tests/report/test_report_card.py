@@ -53,7 +53,7 @@ def test_the_card_says_what_its_record_says() -> None:
         "| claim | figure            | control                    | elsewhere | tests | made by      |\n"
         "|-------|-------------------|----------------------------|-----------|------:|--------------|\n"
         "| Kills | 200 kills, 0 lost | 178 of 200 &#124; broke it | none      |   2/2 | `fault/a.py` |\n"
-        "\n<details>\n<summary>1 promises: 1 kept</summary>\n\n"
+        "\n<details>\n<summary>1 promise: 1 kept</summary>\n\n"
         "|     | promise           | figure            | tests | made by      |\n"
         "|-----|-------------------|-------------------|------:|--------------|\n"
         "| A1  | A result survives | 200 kills, 0 lost |   2/2 | `fault/a.py` |\n"

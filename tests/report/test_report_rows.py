@@ -92,7 +92,7 @@ def test_every_failure_is_counted_and_told_in_words(state):
     text = render(Contents(failures=(failure(1, state=state, reason="so it was"),)))
     assert column(text, "place", "place") == [f"{words}: so it was"]
     assert column(text, "VERSION", "VERSION") == [f"0 ({words}: so it was)"]
-    assert f"\n1 runs (0 reference, 1 of this machine): 1 {words}.\n" in text
+    assert f"\n1 run (0 reference, 1 of this machine): 1 {words}.\n" in text
 
 
 def test_a_state_that_is_no_word_has_words():
@@ -169,7 +169,7 @@ def test_a_run_stands_in_every_sweep_that_plans_it_and_once_per_model():
     assert text.count("#### again") == text.count("#### urban&#95;rural") + text.count("#### urban_rural") == 1
     assert len(cells(text, "VERSION")) == 3
     assert text.startswith("<!--")
-    assert "\n1 runs (0 reference, 1 of this machine): 1 finished.\n" in text
+    assert "\n1 run (0 reference, 1 of this machine): 1 finished.\n" in text
 
 
 def test_synthetic_data_is_called_so():
