@@ -41,11 +41,15 @@ def label_table(codes: Mapping[int, int]) -> np.ndarray:
 
 
 def read_image(path: Path) -> np.ndarray:
-    """The photo as uint8 (H, W, 3) RGB; raises BenchError naming the file."""
+    """The photo as uint8 (H, W, 3) RGB, read-only; raises BenchError naming the file.
+
+    In memory the three colours of a row follow each other: planes of it, which is what is stored, are copies of rows.
+    """
     with decoding(path) as image:
         if image.mode not in ("RGB", "RGBA", "L"):
             raise data_error(f"a photo of mode '{image.mode}' is not 8-bit colour", path, "save it as 8-bit RGB")
-        return np.array(image if image.mode == "RGB" else image.convert("RGB"))
+        rows = (image if image.mode == "RGB" else image.convert("RGB")).tobytes("raw", "RGB;L")
+        return np.frombuffer(rows, np.uint8).reshape(image.height, 3, image.width).transpose(0, 2, 1)
 
 
 def read_labels(path: Path, table: np.ndarray, size: tuple[int, int]) -> np.ndarray:
