@@ -136,7 +136,7 @@ def _component(kind: str, key: str, value: JSON) -> Iterator[BenchError]:
         try:
             names.resolve(kind, Component.model_validate(_plain(kind, value)))
         except BenchError as error:
-            yield BenchError(error.problem, remedy=error.remedy, key=f"{key}.{error.key}" if error.key else key)
+            yield BenchError(error.problem, remedy=error.remedy, key=f"{key}.{error.key}")
         return
     if not isinstance(value, dict) or not isinstance(value.get("name"), str):
         return

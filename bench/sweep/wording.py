@@ -74,8 +74,9 @@ def _kin(value: JSON) -> str:
 def coerced(written: JSON, taken: JSON, key: str = "") -> Iterator[tuple[str, str, str]]:
     """(key, problem, remedy) wherever a schema took text for a number, or the like: `steps: "6"`, `flag: no`."""
     if isinstance(written, Mapping) and isinstance(taken, Mapping):
-        for name in written.keys() & taken.keys():
-            yield from coerced(written[name], taken[name], f"{key}.{name}" if key else name)
+        for name in written:
+            if name in taken:
+                yield from coerced(written[name], taken[name], f"{key}.{name}" if key else name)
     elif isinstance(written, (list, tuple)) and isinstance(taken, (list, tuple)):
         for i, (one, other) in enumerate(zip(written, taken, strict=False)):
             yield from coerced(one, other, f"{key}.{i}")
