@@ -49,18 +49,18 @@ class Spelling:
     def __call__(self, config: RunConfig) -> str:
         ids = map(id, self.values(config.__dict__))
         try:
-            known = [parts[i] for parts, i in zip(self.parts, ids, strict=True)]
+            known = list(map(operator.getitem, self.parts, ids))
         except KeyError:
             known = self._learn(config)
-        return "{" + ",".join(filter(None, known)) + "}"
+        return f"{{{','.join(filter(None, known))}}}"
 
     def _learn(self, config: RunConfig) -> list[str]:
         grouped: dict[str, dict[str, JSON]] = {field: {} for field in self.fields}
         for key, value in self.plain(config).items():  # what is no field, as `defaults` of an id, goes with the next
             grouped[self.fields[bisect.bisect_left(self.fields[:-1], key)]][key] = value
         known = [canonical_json(group).decode()[1:-1] for group in grouped.values()]
-        for parts, value, part in zip(self.parts, self.values(config.__dict__), known, strict=True):
-            parts[id(value)] = part
+        for n, value in enumerate(self.values(config.__dict__)):
+            self.parts[n][id(value)] = known[n]
         self.seen.append(config)
         return known
 

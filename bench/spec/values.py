@@ -48,7 +48,7 @@ class Component(Frozen):
     def _written_flat(cls, value: Any) -> Any:
         if isinstance(value, str):
             return {"name": value, "options": {}}
-        if isinstance(value, Mapping) and not ("options" in value and isinstance(value["options"], Mapping)):
+        if isinstance(value, Mapping) and not isinstance(value.get("options"), Mapping):
             return {"name": value.get("name"), "options": {k: v for k, v in value.items() if k != "name"}}
         return value
 
