@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sweep_stand_ins.plug import stand_ins  # noqa: F401
 
-from bench.spec import BenchError
+from bench.spec import BenchError, RunConfig
 from bench.sweep import load_sweep
+from bench.sweep.readable import readable
 from bench.sweep.selection import selector
 
 BASE = "name: x\nbase:\n  model: pidnet_s\n  dataset: land\n  source: urban\n  steps: 5\n"
@@ -74,6 +76,99 @@ def test_values_that_read_alike_are_told_apart_by_id(tmp_path: Path) -> None:
     assert all(re.search(r"-r-[0-9a-f]{16}$", name) for name in names_of(tmp_path, text))
 
 
+def named(**fields: Any) -> RunConfig:
+    plain = {"model": "net", "dataset": "land", "source": "land/urban", "evaluate_on": ["land/urban"], "steps": 5}
+    return RunConfig.model_validate({**plain, **fields})
+
+
+STEM = "net-urban-cross_entropy-poly-source_only-s0"
+
+
+def combination(**second: Any) -> dict[str, Any]:
+    return {"name": "combined", "parts": [{"name": "dice", "p": 1}, {"name": "ohem", **second}]}
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "ends"),
+    [
+        ({"crop_px": [1, 2]}, {"crop_px": [1, 3]}, ["crop_px=1x2", "crop_px=1x3"]),
+        ({"crop_px": [1, 2]}, {}, ["crop_px=1x2", "crop_px=none"]),
+        ({"steps": 6}, {}, ["steps=6", "steps=5"]),
+        ({"deterministic": True}, {}, ["deterministic=true", "deterministic=false"]),
+        ({"target": "land/rural"}, {}, ["target=rural", "target=none"]),
+        ({"target": "land/Ru ral"}, {"target": "sea/a"}, ["target=ru_ral", "target=sea_a"]),
+        ({"evaluate_on": ["land/a", "sea/b"]}, {}, ["evaluate_on=a+sea_b", "evaluate_on=urban"]),
+        ({"dataset": "sea"}, {}, None),
+        ({"sampler": "rare"}, {}, ["sampler=rare", "sampler=uniform"]),
+        ({"sampler": {"name": "rare", "t": 1}}, {}, ["sampler=rare-sampler.t=1", "sampler=uniform"]),
+        ({"loss": {"name": "cross_entropy", "parts": 3}}, {}, ["loss.parts=3", ""]),
+        (
+            {"loss": {"name": "cross_entropy", "w": [1, [2, 3]]}},
+            {"loss": {"name": "cross_entropy", "w": []}},
+            ["loss.w=1x2x3", "loss.w=none"],
+        ),
+        (
+            {"loss": {"name": "cross_entropy", "w": "", "v": "--"}},
+            {"loss": {"name": "cross_entropy", "w": 1}},
+            ["loss.v=_-loss.w=_", "loss.w=1"],
+        ),
+        ({"augment": []}, {"augment": ["flip"]}, ["augment=none", "augment=flip"]),
+        (
+            {"augment": [{"name": "Flip-1", "p": 0.5, "q": [1, 2]}, "jitter"]},
+            {"augment": ["jitter"]},
+            ["augment=flip_1+p.0.5+q.1x2xjitter", "augment=jitter"],
+        ),
+    ],
+)
+def test_what_differs_is_told_in_words(one: dict[str, Any], two: dict[str, Any], ends: list[str] | None) -> None:
+    first, second = readable([named(**one), named(**two)], ["r-1", "r-2"])
+    if ends is None:  # the source is of another dataset, so the names differ as they are
+        assert (first, second) == (STEM.replace("urban", "land_urban"), STEM)
+    else:
+        assert [first, second] == [f"{STEM}-{end}".rstrip("-") for end in ends]
+
+
+def test_parts_of_a_combination_stand_in_the_name_and_their_options_where_they_differ() -> None:
+    configs = [named(loss=combination(w=1, v=2)), named(loss=combination(w=3, v=2)), named(loss="dice")]
+    stem = STEM.replace("cross_entropy", "dice+ohem")
+    assert readable(configs, ["r-1", "r-2", "r-3"]) == [
+        f"{stem}-loss.ohem.w=1",
+        f"{stem}-loss.ohem.w=3",
+        STEM.replace("cross_entropy", "dice"),
+    ]
+
+
+def test_three_of_one_name_carry_all_in_which_any_two_differ() -> None:
+    configs = [named(batch_size=1, steps=2), named(batch_size=1, steps=3), named(batch_size=4, steps=3), named(seed=7)]
+    assert readable(configs, ["r-1", "r-2", "r-3", "r-4"]) == [
+        f"{STEM}-batch_size=1-steps=2",
+        f"{STEM}-batch_size=1-steps=3",
+        f"{STEM}-batch_size=4-steps=3",
+        STEM[:-1] + "7",
+    ]
+
+
+def test_what_reads_alike_carries_its_id() -> None:
+    configs = [named(init="a b"), named(init="a  b"), named(init="c"), named(batch_size=2)]
+    assert readable(configs, ["r-1", "r-2", "r-3", "r-4"]) == [
+        f"{STEM}-batch_size=6-init=a_b-r-1",
+        f"{STEM}-batch_size=6-init=a_b-r-2",
+        f"{STEM}-batch_size=6-init=c",
+        f"{STEM}-batch_size=2-init=none",
+    ]
+    assert readable([named()] * 2, ["r-1", "r-2"]) == [f"{STEM}-r-1", f"{STEM}-r-2"]
+    assert readable([named()], ["r-1"]) == [STEM]
+
+
+def test_one_object_under_two_datasets_is_told_for_each() -> None:
+    """A domain of one dataset reads otherwise under another: what was put into words once is not taken for both."""
+    land, sea = (named(dataset=name, source="land/urban", target="land/rural") for name in ("land", "sea"))
+    sea = sea.model_copy(update={"target": land.target})
+    pairs = [land, land.model_copy(update={"steps": 6}), sea, sea.model_copy(update={"target": "sea/rural"})]
+    found = readable(pairs, ["r-1", "r-2", "r-3", "r-4"])
+    assert [name.partition("-s0-")[2] for name in found] == ["steps=5", "steps=6", "target=land_rural", "target=rural"]
+
+
 # ------------------------------------------------------------------ -k
 
 NAMES = ["pidnet_s-urban-ohem", "pidnet_s-rural-ohem", "unet-urban-cross_entropy", "deeplab-rural-cross_entropy"]
@@ -130,6 +225,46 @@ def test_an_expression_that_cannot_be_read_is_one_line(expression: str) -> None:
     assert len(str(caught.value)) <= 300
 
 
+@pytest.mark.parametrize(
+    ("expression", "problem"),
+    [
+        ("", "a word is missing at the end"),
+        ("a and", "a word is missing at the end"),
+        ("not", "a word is missing at the end"),
+        ("and a", "a word is missing before 'and'"),
+        ("a or or b", "a word is missing before 'or'"),
+        ("()", "a word is missing before ')'"),
+        ("(a", "a bracket that is not closed"),
+        ("(a b)", "a bracket that is not closed"),
+        ("a b", "'b' after the end of the expression"),
+        ("a) or b", "')' after the end of the expression"),
+        ("a not b", "'not' after the end of the expression"),
+        ("x" * 1001, "longer than 1000 characters"),
+        ("(" * 51 + "a" + ")" * 51, "nested deeper than 50 levels"),
+        ("not " * 51 + "a", "nested deeper than 50 levels"),
+        ("(a) and " + "(" * 51 + "a", "nested deeper than 50 levels"),
+        ("a or " + "not " * 51 + "a", "nested deeper than 50 levels"),
+    ],
+)
+def test_what_an_expression_lacks_is_said(expression: str, problem: str) -> None:
+    with pytest.raises(BenchError) as caught:
+        selector(expression)
+    assert str(caught.value) == f"-k: {problem}; write words joined by `and`, `or`, `not` and brackets"
+
+
+def test_the_longest_and_the_deepest_expression() -> None:
+    assert selector("x" * 1000)("x" * 1000)
+    assert selector("(" * 50 + "a" + ")" * 50)("a")
+    assert selector("not " * 50 + "a")("a")
+    assert selector(" and ".join(["(not " * 25 + "a" + ")" * 25] * 5))("b")
+
+
+def test_capitals_do_not_matter_on_either_side() -> None:
+    assert selector("NOT Urban")("rural")
+    assert not selector("urban")("rural")
+    assert selector("urBAN aNd (x OR y)")("Urban-X")
+
+
 TREES = st.recursive(
     st.sampled_from(["urban", "rural", "ohem", "unet"]),
     lambda t: st.one_of(st.tuples(st.just("not"), t), st.tuples(t, st.sampled_from(["and", "or"]), t)),
@@ -166,7 +301,7 @@ def test_select_keeps_names_and_order_and_refuses_nothing(tmp_path: Path) -> Non
     file.write_text(BASE + "grid: {model: [unet, pidnet_s], optimizer.lr: [0.1, 0.2]}\n")
     whole = load_sweep(file)
     assert load_sweep(file, select="unet or lr=0.2").runs == (whole.runs[0], whole.runs[1], whole.runs[3])
-    with pytest.raises(BenchError, match=r"-k: 'unat' matches none of the 4 runs; did you mean unet"):
+    with pytest.raises(BenchError, match=r"-k: 'unat' matches none of 4 runs; did you mean unet"):
         load_sweep(file, select="unat")
     with pytest.raises(BenchError, match="matches none"):
         load_sweep(file, select="unet and pidnet_s")

@@ -11,8 +11,11 @@ from bench.sweep.composer import parse
 from bench.sweep.scalars import scalar
 from bench.sweep.sections import FIELDS, Axis, Point, Reader, Sections, Setting, key_fault
 
-LISTS = ("seeds", "evaluate_on", "augment", "resize_px", "crop_px", "cost.size")
-"""Keys whose own value is a list: for these `a,b` is one value, for all others it is an axis of two."""
+LISTS = ("seeds", "evaluate_on", "augment")
+"""Keys whose own value is a list, even where it has one item or none."""
+
+PAIRS = ("resize_px", "crop_px")
+"""Keys whose own value may be two numbers; for all but these and LISTS `a,b` is an axis of two."""
 
 _COST = tuple(f"cost.{key}" for key in CostRequest.model_fields)
 
@@ -50,7 +53,7 @@ def _value(key: str, text: str) -> JSON:
     if text[:1] in ("[", "{", '"', "'"):
         return parse(text).plain()
     parts = [scalar(part.strip()) for part in text.split(",")]
-    if key in LISTS and (len(parts) > 1 or key in ("seeds", "evaluate_on", "augment")):
+    if key in LISTS:
         return [] if parts == [None] else parts
     return parts if len(parts) > 1 else parts[0]
 
@@ -68,7 +71,7 @@ def _apply(sections: Sections, key: str, value: JSON, reader: Reader) -> Section
     if fault := key_fault(key):
         problem, remedy = fault
         raise BenchError(problem, remedy=remedy if key.partition(".")[0] in FIELDS else near(key, _choices()))
-    values = value if isinstance(value, list) and key not in LISTS else [value]
+    values = value if isinstance(value, list) and key not in (*LISTS, *PAIRS) else [value]
     if not values:
         raise BenchError("an axis without values makes no runs", remedy="give it values")
     return _replace_key(sections, key, tuple((Setting(key, v, where),) for v in values))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import operator
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -13,7 +12,6 @@ from bench.spec import JSON, Component, Domain, RunConfig
 
 _OTHER = re.compile(r"[^a-z0-9._]+")
 _FIELDS = sorted(RunConfig.model_fields)
-_values = operator.itemgetter(*_FIELDS)
 _DOMAINS = ("source", "target", "evaluate_on")
 
 
@@ -26,8 +24,9 @@ def readable(configs: Sequence[RunConfig], ids: Sequence[str]) -> list[str]:
     names = [_short(config) for config in configs]
     known: Leaves = {}
     for group in _shared(names):
-        for i, addition in zip(group, _differences([configs[i] for i in group], known), strict=True):
-            names[i] += addition
+        additions = _differences([configs[i] for i in group], known)
+        for n, i in enumerate(group):
+            names[i] += additions[n]
     for group in _shared(names):
         for i in group:
             names[i] += "-" + ids[i]
@@ -58,18 +57,18 @@ Leaves = dict[tuple[str, tuple[int, str]], dict[str, str]]
 def _differences(configs: Sequence[RunConfig], known: Leaves) -> list[str]:
     """For each configuration `-key=value` of all in which they are not alike, sorted by key."""
     additions = [""] * len(configs)
-    homes = [config.dataset.name for config in configs]  # a domain reads otherwise under another dataset
-    for field, ids in zip(_FIELDS, zip(*(map(id, _values(c.__dict__)) for c in configs), strict=True), strict=True):
-        if len(set(ids)) == len(set(homes)) == 1:
+    for field in _FIELDS:  # a domain reads otherwise under another dataset
+        objects = [(id(getattr(config, field)), config.dataset.name) for config in configs]
+        having = {which: configs[n] for n, which in enumerate(objects)}
+        if len(having) == 1:
             continue
-        objects = list(zip(ids, homes, strict=True))
-        first = dict(zip(objects, configs, strict=True))
-        leaves = {which: known.get((field, which)) or _leaves(config, field) for which, config in first.items()}
+        leaves = {which: known.get((field, which)) or _leaves(config, field) for which, config in having.items()}
         known |= {(field, which): leaf for which, leaf in leaves.items()}
         keys = sorted({key for leaf in leaves.values() for key in leaf})
         differ = [key for key in keys if len({leaf.get(key) for leaf in leaves.values()}) > 1]
         told = {which: "".join(f"-{k}={leaf[k]}" for k in differ if k in leaf) for which, leaf in leaves.items()}
-        additions = [addition + told[which] for addition, which in zip(additions, objects, strict=True)]
+        for n, which in enumerate(objects):
+            additions[n] += told[which]
     return additions
 
 
@@ -77,8 +76,9 @@ def _leaves(config: RunConfig, field: str) -> dict[str, str]:
     """Dotted key -> value as a word, of all that a field says; a component's own name under its kind."""
     value = getattr(config, field)
     if isinstance(value, Component):
-        options = {f"{field}.{key}": _word(inner) for key, inner in value.options.items() if key != PARTS}
-        for part in value.options.get(PARTS, ()) if value.name == COMBINED else ():
+        parts = value.options[PARTS] if value.name == COMBINED else []
+        options = {f"{field}.{key}": _word(inner) for key, inner in value.options.items() if inner is not parts}
+        for part in parts:
             options |= {f"{field}.{part['name']}.{k}": _word(inner) for k, inner in part.items() if k != "name"}
         return {field: _title(value), **options}
     if field in _DOMAINS:
