@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import shutil
 import zlib
 from collections.abc import Callable
@@ -128,6 +129,54 @@ def test_a_run_is_scored_in_the_precision_that_it_was_scored_in(
             network, scoring_batches(data, batch_size=8, device=CPU), 7, names.build("scoring", record.config.scoring)
         )
         assert plain(counts.sum(0)) == record.confusion["landcover/urban"]
+
+
+@pytest.mark.parametrize("method", ["source_only", "adabn", "prior_correction", "test_bn", "tent"])
+def test_a_runs_file_alone_is_scored_as_the_run_was(
+    make: Callable[..., RunRecord], bench: Bench, results: Path, four_convs: str, method: str
+) -> None:
+    """No record here: what the method put around the network comes with the file."""
+    target = {"target": "rural"} if method in ("adabn", "prior_correction") else {}
+    record = make(method=method, **target)
+    shutil.rmtree(results / "runs")
+    file = str(results.parent / ".bench" / "runs" / record.run_id / "chosen.pt")
+    options = [word for k, v in record.config.dataset.options.items() for word in ("--set", f"{k}={v}")]
+    code, out, err = bench("eval", file, "--model", four_convs, "--dataset", "landcover", *options, "--json")
+    assert (code, err) == (0, "")
+    for domain, found in json.loads(out)["domains"].items():
+        assert found["confusion"] == [list(row) for row in record.confusion[f"landcover/{domain}"]]
+
+
+@pytest.mark.parametrize("verb", [("eval",), ("export", "--onnx", "x.onnx")], ids=lambda v: v[0])
+def test_a_model_beside_a_run_that_says_its_own_is_refused(
+    make: Callable[..., RunRecord], bench: Bench, four_convs: str, verb: tuple[str, ...]
+) -> None:
+    record = make()
+    for text in (record.run_id, f".bench/runs/{record.run_id}/chosen.pt"):
+        code, _, err = bench(verb[0], text, *verb[1:], "--model", four_convs, "--dataset", "landcover")
+        said = (
+            f"bench: error: --model: the record of {record.run_id} says which network chosen.pt is for; leave it out\n"
+        )
+        assert (code, err) == (2, said)
+
+
+def test_a_run_is_found_by_how_its_id_begins(make: Callable[..., RunRecord], bench: Bench, results: Path) -> None:
+    record = make()
+    for words in (("eval", "--domain", "urban", "--json"), ("show",)):
+        whole, short = (bench(words[0], text, *words[1:]) for text in (record.run_id, record.run_id[:7]))
+        assert (short, short[0]) == (whole, 0)
+    others = {f"{record.run_id[:-1]}{digit}" for digit in "0123"} - {record.run_id}
+    for other in sorted(others)[:3]:
+        shutil.copy(results / "runs" / f"{record.run_id}.json", results / "runs" / f"{other}.json")
+    for verb in ("eval", "show"):
+        code, _, err = bench(verb, record.run_id[:7])
+        assert (code, err.count("\n")) == (2, 1)
+        assert re.search(rf"the ids of 4 runs begin with {record.run_id[:7]}: r-.*, \.\.\.; write more of it", err)
+        code, _, err = bench(verb, "r-ffffff0")
+        assert (code, err) == (
+            2,
+            "bench: error: no run's id begins with r-ffffff0; `bench status FILE` lists the ids of a sweep\n",
+        )
 
 
 def test_the_table_says_which_weights_and_which_images(make: Callable[..., RunRecord], bench: Bench) -> None:

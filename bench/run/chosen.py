@@ -53,6 +53,11 @@ def unpack(kept: dict[str, Any], network: SegModel) -> SegModel:
     Files of earlier programs hold weights alone.  Raises RuntimeError where the weights are another network's.
     """
     network.load_state_dict(kept["model"])
+    return surrounded(kept, network)
+
+
+def surrounded(kept: dict[str, Any], network: SegModel) -> SegModel:
+    """`network`, which has its weights, with all around it that `pack` noted, in eval mode."""
     device = next(network.parameters()).device
     for one in kept.get("around", ()):
         if one["kind"] == "offsets":

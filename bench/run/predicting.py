@@ -58,7 +58,7 @@ def classes_of(used: Used, image: np.ndarray, device: torch.device) -> np.ndarra
         image = np.asarray(Image.fromarray(image).resize((size[1], size[0]), Image.Resampling.BILINEAR))
     seen = image.shape[:2]
     fill = [-side % MULTIPLE for side in seen]
-    pixels = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None]
+    pixels = torch.from_numpy(np.array(image.transpose(2, 0, 1), order="C"))[None]  # a copy: PIL lends its pixels
     padded = F.pad(pixels.float(), (0, fill[1], 0, fill[0]), mode="replicate").to(torch.uint8)
     part = used.scoring if image.size // 3 <= WHOLE_PX or used.scoring.name == "sliding" else WINDOWS
     grown = [-(-full * (side + more) // side) for full, side, more in zip((height, width), seen, fill, strict=True)]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -16,7 +17,7 @@ from bench.evaluate.counting import evaluate
 from bench.models.segmodel import SegModel
 from bench.names.lineage import is_run
 from bench.plan import without_weights
-from bench.run.chosen import unpack
+from bench.run.chosen import surrounded, unpack
 from bench.run.numerics import numerics
 from bench.run.picking import FP32, Picked, as_recorded, computes
 from bench.run.place import Place
@@ -56,13 +57,17 @@ class Used:
 def find(text: str, place: Place, model: Component | None = None, info: DatasetInfo | None = None) -> Used:
     """The network that `text` names: a run's id, or a file of weights (`layout:file` names a public layout).
 
-    A file that no record in the store speaks of needs `model`, and `info` of a dataset with its classes.  Raises
-    BenchError for what is missing, and (code DATA) for weights that do not fill the network.
+    A file that no record in the store speaks of needs `model`, and `info` of a dataset with its classes; what a run's
+    method put around its network is in that run's file.  Raises BenchError for what is missing, a `model` beside a
+    record that names it, and (code DATA) for weights that do not fill the network.
     """
     layout, rest = split_layout(text)
     found = weights_of(place.store, text) if is_run(text) else read_weights(Path(rest).expanduser())
     known = found.run_id is not None and place.store.newest_run_file(found.run_id) is not None
-    if known and model is None:
+    if known and model is not None:
+        problem = f"the record of {found.run_id} says which network {found.file.name} is for"
+        raise BenchError(problem, remedy="leave it out", key="--model")
+    if known:
         return _recorded(found, record_of(place.store, str(found.run_id)), place)
     for key, given, what in (("--model", model, "which network"), ("--dataset", info, "which classes")):
         if given is None:
@@ -73,8 +78,12 @@ def find(text: str, place: Place, model: Component | None = None, info: DatasetI
     part = names.resolve("model", model)
     network: SegModel = names.build("model", without_weights(part), info.num_classes)
     layout = whole(network, part, found, layout)
-    what = f"{found.file.name} (layout {layout}) in {part.name}, its classes taken to be those of {info.name}"
-    return Used(network=network.to(place.device).eval(), what=what, weights=found, model=part, info=info)
+    network, note = network.to(place.device).eval(), ""
+    if found.run_id is not None:
+        state = checkpoint.load(found.file, run_id=found.run_id)
+        network, note = surrounded(state, network), _note(state)
+    what = f"{found.file.name} (layout {layout}) in {part.name}, its classes taken to be those of {info.name}{note}"
+    return Used(network=network, what=what, weights=found, model=part, info=info)
 
 
 def _recorded(found: Weights, record: RunRecord, place: Place) -> Used:
@@ -94,9 +103,13 @@ def _recorded(found: Weights, record: RunRecord, place: Place) -> Used:
         problem = f"{record.run_id} was trained on other classes than {info.name} has today"
         raise BenchError(problem, remedy="run it again", code=ExitCode.DATA)
     kind = "as they were scored" if found.file.name == "chosen.pt" else f"as in {found.file.name}"
-    note = state.get("note")
-    what = f"{record.run_id} ({record.name}), weights of step {found.step}, {kind}{f'; {note}' if note else ''}"
+    what = f"{record.run_id} ({record.name}), weights of step {found.step}, {kind}{_note(state)}"
     return Used(network=network, what=what, weights=found, model=config.model, info=info, config=config, picked=picked)
+
+
+def _note(state: Mapping[str, Any]) -> str:
+    """What is said of weights that are not the whole of what was scored."""
+    return f"; {state['note']}" if state.get("note") else ""
 
 
 def counts_of(
