@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 import re
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator, Sequence
 
 from bench.names.combined import COMBINED, PARTS, title
 from bench.spec import JSON, Component, Domain, RunConfig
@@ -18,8 +18,8 @@ _DOMAINS = ("source", "target", "evaluate_on")
 def readable(configs: Sequence[RunConfig], ids: Sequence[str]) -> list[str]:
     """One name each, all different.
 
-    Runs that would share a name carry the options in which they differ, `-optimizer.lr=0.001`, sorted by key; runs
-    that still do (values that read alike) carry their id.
+    Runs that would share a name carry the options in which they differ, `-lr=0.001`, sorted by key; what is `none` goes
+    without saying.  Runs that still do (values that read alike) carry their id.
     """
     names = [_short(config) for config in configs]
     known: Leaves = {}
@@ -56,7 +56,7 @@ Leaves = dict[tuple[str, tuple[int, str]], dict[str, str]]
 
 def _differences(configs: Sequence[RunConfig], known: Leaves) -> list[str]:
     """For each configuration `-key=value` of all in which they are not alike, sorted by key."""
-    additions = [""] * len(configs)
+    told: list[list[tuple[str, str]]] = [[] for _ in configs]
     for field in _FIELDS:  # a domain reads otherwise under another dataset
         objects = [(id(getattr(config, field)), config.dataset.name) for config in configs]
         having = {which: configs[n] for n, which in enumerate(objects)}
@@ -64,12 +64,28 @@ def _differences(configs: Sequence[RunConfig], known: Leaves) -> list[str]:
             continue
         leaves = {which: known.get((field, which)) or _leaves(config, field) for which, config in having.items()}
         known |= {(field, which): leaf for which, leaf in leaves.items()}
-        keys = sorted({key for leaf in leaves.values() for key in leaf})
-        differ = [key for key in keys if len({leaf.get(key) for leaf in leaves.values()}) > 1]
-        told = {which: "".join(f"-{k}={leaf[k]}" for k in differ if k in leaf) for which, leaf in leaves.items()}
+        differ = _telling(field, leaves.values())
         for n, which in enumerate(objects):
-            additions[n] += told[which]
-    return additions
+            told[n] += [(key, leaves[which][key]) for key in differ if leaves[which].get(key, "none") != "none"]
+    short = _shortened({key for pairs in told for key, _ in pairs})
+    return ["".join(f"-{short[key]}={word}" for key, word in pairs) for pairs in told]
+
+
+def _telling(field: str, leaves: Collection[dict[str, str]]) -> list[str]:
+    """The keys to tell: the component's name where it differs, an option where it does for one and the same name."""
+    found = {field} if len({leaf[field] for leaf in leaves}) > 1 else set()
+    first: dict[str, dict[str, str]] = {}
+    for leaf in leaves:
+        twin = first.setdefault(leaf[field], leaf)
+        found |= {key for key in leaf.keys() | twin.keys() if leaf.get(key) != twin.get(key)}
+    return sorted(found)
+
+
+def _shortened(keys: Collection[str]) -> dict[str, str]:
+    """`optimizer.lr` -> `lr`, where no other key ends so and no field is called so."""
+    ends = Counter(key.rpartition(".")[2] for key in keys)
+    ends.update(_FIELDS)
+    return {key: end if ends[end := key.rpartition(".")[2]] == 1 else key for key in keys}
 
 
 def _leaves(config: RunConfig, field: str) -> dict[str, str]:
@@ -81,6 +97,9 @@ def _leaves(config: RunConfig, field: str) -> dict[str, str]:
         for part in parts:
             options |= {f"{field}.{part['name']}.{k}": _word(inner) for k, inner in part.items() if k != "name"}
         return {field: _title(value), **options}
+    if field == "augment":
+        each = {f"{field}.{_slug(part.name)}.{k}": _word(inner) for part in value for k, inner in part.options.items()}
+        return {field: "+".join(_slug(part.name) for part in value) or "none", **each}
     if field in _DOMAINS:
         domains = (value,) if isinstance(value, str) else value or ()
         return {field: "+".join(_slug(_domain(domain, config.dataset.name)) for domain in domains) or "none"}
@@ -95,8 +114,6 @@ def _domain(text: str, home: str) -> str:
 
 
 def _word(value: JSON) -> str:
-    if isinstance(value, Component):
-        return "+".join([_slug(value.name), *(f"{k}.{_word(v)}" for k, v in value.options.items())])
     if isinstance(value, (tuple, list)):
         return "x".join(_word(inner) for inner in value) or "none"
     return _slug(str(value))
