@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import bench.sweep.load
 from bench.names import identity
 from bench.spec import BenchError, Sweep
 from bench.sweep import load_sweep
@@ -69,3 +70,17 @@ def test_controls_that_make_no_sense_are_refused(tmp_path: Path, methods: str, b
         load(tmp_path, methods, base=base)
     assert (caught.value.line, caught.value.key) == (6, "controls")
     load(tmp_path, methods, "", base)  # negative control: the same file without the line
+
+
+def test_controls_count_as_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench.sweep.load, "MAX_RUNS", 8)
+    assert len(load(tmp_path, "[dacs]").runs) == 8
+    monkeypatch.setattr(bench.sweep.load, "MAX_RUNS", 7)
+    with pytest.raises(BenchError, match=r":6:1: controls: 8 runs are more than 7; split the sweep"):
+        load(tmp_path, "[dacs]")
+
+
+def test_the_controls_are_these_three_in_this_order(tmp_path: Path) -> None:
+    runs = load(tmp_path, "[dacs]", base="batch_size: 3").runs
+    assert [run.config.method.name for run in runs] == ["dacs", "dacs", *[name for _ in "04" for name in CONTROLS]]
+    assert CONTROLS == ("source_only", "oracle", "joint")

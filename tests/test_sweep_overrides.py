@@ -9,7 +9,7 @@ import pytest
 from sweep_stand_ins.plug import stand_ins  # noqa: F401
 
 from bench.spec import BenchError, CostRequest, RunConfig
-from bench.sweep import load_sweep, problems
+from bench.sweep import load_sweep, option_values, problems
 
 TEXT = """
 name: over
@@ -82,13 +82,19 @@ def test_an_option_is_set_over_an_axis_of_whole_components(tmp_path: Path) -> No
     [
         ("evaluate_on=rural,urban", "evaluate_on", ("land/rural", "land/urban")),
         ("evaluate_on=rural", "evaluate_on", ("land/rural",)),
+        ("evaluate_on=[rural]", "evaluate_on", ("land/rural",)),
+        ("resize_px=96", "resize_px", (96, 96)),
+        ("resize_px=96,128", "resize_px", (96, 128)),
         ("crop_px=96", "crop_px", (96, 96)),
         ("crop_px=96,128", "crop_px", (96, 128)),
         ("crop_px=[96, 128]", "crop_px", (96, 128)),
         ("crop_px=", "crop_px", None),
         ("target=null", "target", None),
         ("precision=bf16", "precision", "bf16"),
+        ("precision='bf16'", "precision", "bf16"),
+        ('precision="bf16"', "precision", "bf16"),
         ("evaluate_every = 3", "evaluate_every", 3),
+        ("init=a=b", "init", "a=b"),
     ],
 )
 def test_values_are_read_as_in_the_file(text: str, key: str, value: Any, file: Path) -> None:
@@ -131,6 +137,11 @@ def test_an_exclude_that_an_override_made_idle_is_no_fault(tmp_path: Path) -> No
         ("name=y", "--set name: unknown key 'name'"),
         ("seed=3", "--set seed: a seed is no part"),
         ("cost.sise=3", "--set cost.sise: unknown key 'cost'; did you mean cost.size"),
+        ("sedes=1", "--set sedes: unknown key 'sedes'; did you mean seeds"),
+        ("csot=false", "--set csot: unknown key 'csot'; did you mean cost"),
+        ("steps.x=3", "--set steps.x: `steps` has no options; write the whole value of `steps`"),
+        ("optimizer.=3", "--set optimizer.: `optimizer.` names no option; write `optimizer.option`"),
+        ("augment=3", "--set augment: 3 is not"),
         ("cost.size=0", "--set cost.size: 0 is no value"),
         ("cost=64", "--set cost: 64 is no request"),
         ("steps", "--set steps: 'steps' has no `=`"),
@@ -161,3 +172,59 @@ def test_a_wrong_override_is_one_line_that_names_it(text: str, line: str, file: 
 def test_a_key_given_twice_is_refused(file: Path) -> None:
     with pytest.raises(BenchError, match="--set steps: given twice"):
         configs(file, "steps=3", "steps=4")
+
+
+def test_an_axis_of_an_override_comes_after_those_of_the_file_and_reaches_what_is_included(file: Path) -> None:
+    found = configs(file, "evaluate_every=1,2", "loss=ohem,cross_entropy", "seeds=3")
+    assert [c.loss.name for c in found[:16]] == ["ohem"] * 8 + ["cross_entropy"] * 8
+    assert [c.evaluate_every for c in found[:16]] == [1, 2] * 8
+    assert [(c.evaluate_every, c.loss.name) for c in found[16:]] == [
+        *((1, "ohem"), (1, "cross_entropy"), (2, "ohem"), (2, "cross_entropy")),
+    ]
+
+
+def test_a_whole_value_leaves_the_options_and_an_option_leaves_the_whole(file: Path) -> None:
+    assert {c.optimizer.options["lr"] for c in configs(file, "optimizer=sgd")} == {0.1, 0.2, 0.01}
+    assert {c.optimizer.options["lr"] for c in configs(file, "optimizer.momentum=0.5")} == {0.1, 0.2, 0.5}
+
+
+def test_an_axis_of_one_key_of_a_zip_leaves_the_other(file: Path) -> None:
+    found = configs(file, "target=rural", "batch_size=4", "loss=ohem", "optimizer.lr=0.3", "seeds=0")
+    assert [(c.target, c.batch_size) for c in found] == [("land/rural", 4)] * 2
+
+
+def test_cost_is_changed_key_by_key(file: Path) -> None:
+    assert load_sweep(file, overrides=["cost.repeats=5", "cost.latency=false"]).cost == CostRequest(
+        repeats=5, latency=False
+    )
+    assert load_sweep(file, overrides=["cost=false", "cost.repeats=5"]).cost == CostRequest(repeats=5)
+    assert load_sweep(file, overrides=["cost.repeats=5", "cost=true"]).cost == CostRequest()
+    assert load_sweep(file, overrides=["cost={size: 64}"]).cost == CostRequest(size=(64, 64))
+
+
+def test_several_wrong_overrides_are_all_told(file: Path) -> None:
+    told = [str(error) for error in problems(file, ["steps", "seeds=x", "steps=3", "steps=4", "cost.size=0"])]
+    assert told == [
+        "--set steps: 'steps' has no `=`; write --set key=value",
+        "--set seeds: 'x' is no seed; write whole numbers from 0 to 4294967295",
+        "--set steps: given twice; keep one",
+        "--set cost.size: 0 is no value for it; input should be greater than or equal to 1",
+    ]
+
+
+def test_options_of_a_component_are_spelled_as_in_a_file() -> None:
+    texts = ["lr = 1e-3", "name=a=b", "betas=0.9,0.99", "flag=true", "none=", "list=[1]", "quoted='1'", "word=no"]
+    assert option_values(texts) == {
+        "lr": 0.001,
+        "name": "a=b",
+        "betas": [0.9, 0.99],
+        "flag": True,
+        "none": None,
+        "list": [1],
+        "quoted": "1",
+        "word": "no",
+    }
+    assert option_values([]) == {}
+    with pytest.raises(BenchError) as caught:
+        option_values(["lr=1", "lr"])
+    assert str(caught.value) == "--set: 'lr' has no `=`; write --set key=value"

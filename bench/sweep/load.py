@@ -91,13 +91,17 @@ def _expand(path: Path, overrides: Sequence[str]) -> tuple[Sweep | None, list[Be
     except TooMany:
         good = {}
     if reader.faults:
-        return None, sorted(reader.faults, key=lambda error: (error.line or 0, error.column or 0))
+        return None, sorted(reader.faults, key=_line_and_column)
     good = {run_id: good[run_id] for run_id in in_order(good)}
-    configs = list(good.values())
-    triples = zip(readable(configs, list(good)), good, configs, strict=True)
-    runs = tuple(PlannedRun(name=name, run_id=run_id, config=config) for name, run_id, config in triples)
+    shown = iter(readable(list(good.values()), list(good)))
+    runs = tuple(PlannedRun(name=next(shown), run_id=run_id, config=config) for run_id, config in good.items())
     found = Sweep(name=sections.name, about=sections.about, runs=runs, cost=sections.cost, trackers=sections.trackers)
     return found, []
+
+
+def _line_and_column(error: BenchError) -> list[int]:
+    """Faults of `--set` have neither, and come first."""
+    return [number for number in (error.line, error.column) if number is not None]
 
 
 MAX_TOLD = 1_000
@@ -113,7 +117,7 @@ def _good(reader: Reader, sections: Sections, strict: bool) -> dict[str, RunConf
     if (total := count(sections)) > MAX_RUNS or values(sections) > MAX_VALUES:
         over = f"more than {MAX_RUNS}" if total > MAX_RUNS else "too many for a file this large"
         reader.fault(("grid",), f"{total} runs are {over}", "split the sweep")
-        return {}
+        raise TooMany
     whole, told = not reader.faults, 0
     check, id_of, exclusion = Checker(), names.id_reader(), Exclusion(sections.exclude)
     good: dict[str, RunConfig] = {}

@@ -44,6 +44,7 @@ TESTS: dict[str, list[str]] = {
     "bench/sweep/selection.py": ["tests/test_sweep_names.py"],
     "bench/sweep/overrides.py": ["tests/test_sweep_overrides.py"],
     "bench/sweep/controls.py": ["tests/test_sweep_controls.py"],
+    "bench/sweep/load.py": ["tests/test_sweep_load.py", "tests/test_sweep_controls.py"],
     "bench/sweep": SWEEP,
     "bench/spec/errors.py": ["tests/test_errors.py"],
     "bench/spec": ["tests/test_nouns.py", "tests/test_spec.py"],
