@@ -41,7 +41,7 @@ def made(store: Store, configs: Mapping[str, RunConfig]) -> dict[str, Made | Ben
     for run_id, item in store.newest(configs).items():
         config, stat = configs[run_id], item.stat(follow_symlinks=False)
         known = memory.recall(item.name, mark(stat))
-        agreed, _, key = known.partition(" ") if isinstance(known, str) else ("", "", "")
+        agreed, _, key = str(known).partition(" ")
         if agreed == digest(spell(config)) and (one := alike.recall(key)):
             found[run_id] = one
             continue
@@ -53,9 +53,10 @@ def made(store: Store, configs: Mapping[str, RunConfig]) -> dict[str, Made | Ben
         today = stored if stored == plain(config) else _today(stored)
         found[run_id] = alike.one(of, today == plain(config))
         if today is not None and settled(stat):
-            learnt = f"{digest(canonical(today))} {alike.learn(of)}"
-            if learnt != known:
+            learnt = f"{digest(canonical(today))} {_key(of)}"
+            if learnt != known or alike.recall(_key(of)) is None:
                 memory.learn(item.name, mark(stat), learnt)
+                memory.learn(f"made {_key(of)}", "", of)
     memory.save()
     return found
 
@@ -94,20 +95,13 @@ class _Alike:
             self.known[key, True] = Made(True, of["code"], of["data"])
         return self.known[key, True]
 
-    def learn(self, of: Digests) -> str:
-        """Remember what a record was made with; returns the key."""
-        key = _key(of)
-        if self.memory.recall(f"made {key}", "") != of:
-            self.memory.learn(f"made {key}", "", of)
-        return key
-
     def one(self, of: Digests, agrees: bool) -> Made:
         """What was made with `of`."""
         return self.known.setdefault((_key(of), agrees), Made(agrees, of["code"], of["data"]))
 
 
 def _key(of: Digests) -> str:
-    return digest(canonical(of))[:16]
+    return digest(canonical(of))
 
 
 def plain(config: RunConfig) -> dict[str, Any]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import os
 import re
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
@@ -17,7 +19,7 @@ from bench.spec import BenchError, CostRecord, Failure, LatencyRecord, RunRecord
 from bench.store.arrays import images_problem, samples_problem
 from bench.store.durable import is_stale
 from bench.store.files import NewerSchema, parse
-from bench.store.folder import Store
+from bench.store.folder import PARTS, Store
 from bench.store.leases import claimed
 from bench.store.reading import Measured, entries
 
@@ -26,7 +28,8 @@ IMAGES = re.compile(r"(r-[0-9a-f]{16})(?:\.a(?:[2-9]|[1-9][0-9]+))?\.images\.npz
 MEASURED = re.compile(r"([0-9]{8}T[0-9]{6}Z)_[0-9a-f]{8}\.json")
 TEMPORARY = re.compile(r"\..+\.[0-9]+\.tmp")
 
-Kind = Literal["damaged", "newer", "misplaced", "link", "orphan", "temporary", "gap", "stranger"]
+HEAD = 65536
+"""Bytes that the first line of a checkpoint may have."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ class Finding:
     """
 
     path: Path
-    kind: Kind
+    kind: Literal["damaged", "newer", "misplaced", "link", "orphan", "temporary", "gap", "stranger"]
     problem: str
     moves: tuple[Path, ...] = ()
     run_id: str | None = None
@@ -69,8 +72,7 @@ def check(store: Store, held: Collection[str] = ()) -> tuple[Finding, ...]:
 
 def files_in(store: Store) -> int:
     """How many files `check` looks at."""
-    parts = ("runs", "costs", "sweeps")
-    roots = [store.root / part for part in parts] + [store.root / "reference" / part for part in parts]
+    roots = [root / part for root in (store.root, store.root / "reference") for part in PARTS]
     return sum(path.is_file() for root in (*roots, store.work / "runs") for path in root.glob("**/*"))
 
 
@@ -172,7 +174,7 @@ def _runs(folder: Path, busy: frozenset[str], away: set[str]) -> Iterator[Findin
 
 def _run(path: Path, run_id: str) -> Finding | None:
     images = path.with_suffix(".images.npz")
-    both = (path, images) if images.exists() or images.is_symlink() else (path,)
+    both = (path, images) if os.path.lexists(images) else (path,)
     record = _read(RunRecord.model_validate, path, both, run_id)
     if isinstance(record, Finding):
         return record
@@ -197,16 +199,16 @@ def _costs(folder: Path) -> Iterator[Finding]:
             has_record = path.name.removesuffix(".samples.npz") + ".json" in names
             one = None if has_record else Finding(path, "orphan", "has no record", (path,))
         elif path.name.endswith(".json") and not path.name.startswith("."):
-            one = _cost(path, named[1] if named else "")
+            one = _cost(path, named[1] if named else None)
         else:
             one = _plain(path)
         if one is not None:
             yield one
 
 
-def _cost(path: Path, stamp: str) -> Finding | None:
+def _cost(path: Path, stamp: str | None) -> Finding | None:
     samples = path.with_suffix(".samples.npz")
-    both = (path, samples) if samples.exists() or samples.is_symlink() else (path,)
+    both = (path, samples) if os.path.lexists(samples) else (path,)
     record: CostRecord | LatencyRecord | Finding = _read(_measured().validate_python, path, both)
     if isinstance(record, Finding):
         return record
@@ -248,19 +250,18 @@ def _working(folder: Path) -> Iterator[Finding]:
                 yield failure
             elif failure.run_id != folder.name:
                 yield Finding(path, "misplaced", f"tells of run {failure.run_id}", (path,), folder.name)
-        elif path.suffix == ".pt" and not _is_sealed(path):
-            yield Finding(path, "damaged", "was changed after it was written (sha256)", (path,), folder.name)
+        elif path.suffix == ".pt":
+            yield from _checkpoint(path, folder.name)
 
 
-def _is_sealed(path: Path) -> bool:
-    """Whether a checkpoint's first line, JSON, states the size and sha256 of the rest (see bench/checkpoint.py)."""
-    if not path.is_file():
-        return False
-    try:
-        with path.open("rb") as file:
-            head = json.loads(file.readline(65536))
-            start = file.tell()
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-            return bool(head["sha256"] == digest and head["bytes"] == file.tell() - start)
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return False
+def _checkpoint(path: Path, run_id: str) -> Iterator[Finding]:
+    """A finding unless the first line, JSON, states the size and sha256 of the rest (see bench/checkpoint.py)."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
+        if path.is_file():
+            with path.open(mode="rb") as file:
+                head = json.loads(file.readline(HEAD))
+                start = file.tell()
+                digest = hashlib.file_digest(file, hashlib.sha256).hexdigest()
+                if head["sha256"] == digest and head["bytes"] == file.tell() - start:
+                    return
+    yield Finding(path, "damaged", "was changed after it was written (sha256)", (path,), run_id)

@@ -74,7 +74,7 @@ def make_folders(folder: Path) -> None:
 
 def sync_folder(folder: Path) -> None:
     """Put the names in `folder` on the disk."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
     except OSError as error:
@@ -88,7 +88,7 @@ def refuse_links(top: Path, path: Path) -> Path:
     """`path`, unless a folder between `top` and it is a symbolic link: what is written must not land elsewhere."""
     for folder in (path, *path.parents):
         if folder == top:
-            return path
+            break
         if folder.is_symlink():
             problem = "is a symbolic link, and nothing is written through one"
             raise BenchError(problem, remedy="replace it by a folder", file=folder, code=ExitCode.STORE)
@@ -100,10 +100,10 @@ def is_stale(temporary: Path) -> bool:
     number = temporary.name.removesuffix(".tmp").rpartition(".")[2]
     try:
         os.kill(int(number), 0)
+    except PermissionError:
+        pass  # it lives, and is somebody else's
     except (ProcessLookupError, OverflowError, ValueError):
         return True
-    except PermissionError:
-        return False
     return False
 
 

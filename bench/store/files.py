@@ -124,14 +124,14 @@ def _examined(content: bytes, path: Path) -> dict[str, Any]:
     try:
         plain = json.loads(content.decode(), object_pairs_hook=unique, parse_constant=no_constant)
     except (ValueError, RecursionError) as error:
-        raise _refused(path, f"is no valid record ({str(error).partition(chr(10))[0]})") from None
+        raise _refused(path, f"is no valid record ({error})") from None
     if not isinstance(plain, dict) or "sha256" not in plain:
         raise _refused(path, "is no record (no sha256)")
     _check_schema(plain, path)
     try:
         intact = plain.pop("sha256") == digest(canonical(plain))
     except (ValueError, TypeError, RecursionError) as error:  # infinite (1e999), half a character, too deep
-        raise _refused(path, f"is no valid record ({str(error).partition(chr(10))[0]})") from None
+        raise _refused(path, f"is no valid record ({error})") from None
     if not intact:
         raise _refused(path, "was changed after it was written (sha256 does not match)")
     return plain

@@ -7,7 +7,8 @@ import hashlib
 import io
 import os
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -30,6 +31,9 @@ from bench.store.reading import Measured, Stored, entries, read_each, read_store
 if TYPE_CHECKING:
     import numpy as np
 
+PARTS = ("runs", "costs", "sweeps")
+"""The folders of records in a results folder, and in its `reference`."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Contents:
@@ -43,7 +47,7 @@ class Contents:
     latencies: tuple[Stored[LatencyRecord], ...] = ()
     sweeps: tuple[tuple[Sweep, str], ...] = ()
     failures: tuple[Failure, ...] = ()
-    problems: tuple[BenchError, ...] = field(default=(), repr=False)
+    problems: tuple[BenchError, ...] = ()
     work: Path | None = None
 
 
@@ -56,7 +60,7 @@ class Store:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.work = (root.parent if root.name == "results" else root) / ".bench"
-        for folder in (root, self.work, *(root / part for part in ("runs", "costs", "sweeps", "reference"))):
+        for folder in (root, self.work, *(root / part for part in (*PARTS, "reference"))):
             if os.path.lexists(folder) and not folder.is_dir():
                 raise BenchError("is no folder", remedy="move it away", file=folder, code=ExitCode.STORE)
 
@@ -191,11 +195,10 @@ class Store:
         """run id -> its last attempt and the file of it."""
         newest: dict[str, tuple[int, os.DirEntry[str]]] = {}
         for item in entries(self.root / "runs"):
-            stem, dot, attempt = item.name.removesuffix(".json").partition(".a")
+            stem, _, attempt = item.name.removesuffix(".json").partition(".a")
             if item.name.endswith(".json") and stem in run_ids:
-                number = int(attempt) if dot and attempt.isdigit() else 1
-                if stem not in newest or number > newest[stem][0]:
-                    newest[stem] = number, item
+                this = int(attempt) if attempt.isdigit() else 1, item
+                newest[stem] = max(newest.get(stem, this), this, key=itemgetter(0))
         return newest
 
 

@@ -9,9 +9,9 @@ filelock).  A process must therefore not open a claim that it holds: closing any
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import platform
+import re
 import secrets
 import threading
 from pathlib import Path
@@ -20,8 +20,6 @@ from types import TracebackType
 from bench import faults
 from bench.spec import BenchError, ExitCode
 from bench.store.durable import make_folders, refuse_links
-
-BUSY = (errno.EACCES, errno.EAGAIN)
 
 _mine: dict[Path, int] = {}
 """Claim -> the process that holds it: this one, or the one that this was forked from."""
@@ -35,11 +33,11 @@ class Lease:
     """
 
     def __init__(self, run_id: str, path: Path, handle: int) -> None:
-        self.run_id, self.path, self._handle = run_id, path, handle
+        self.run_id, self.path = run_id, path
+        self._handle: int | None = handle
         self.number = _number_in(handle) + 1
         self._note = f"{self.number} {os.getpid()} {platform.node()} {secrets.token_hex(8)}\n".encode()
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, self._note, 0)
+        os.ftruncate(handle, os.pwrite(handle, self._note, 0))
 
     def check(self) -> None:
         """Raise BenchError (code STORE) if another process has claimed the run meanwhile: call it before storing.
@@ -47,7 +45,7 @@ class Lease:
         That can happen only where `.bench/` was removed or its file system does not lock.
         """
         try:
-            mine = self._handle >= 0 and self._is_mine()
+            mine = self._handle is not None and self._is_mine(self._handle)
         except OSError as error:
             raise _unusable(self.path, error) from None
         if not mine:
@@ -55,28 +53,21 @@ class Lease:
             remedy = "keep .bench/ while a sweep runs, on a file system that locks"
             raise BenchError(problem, remedy=remedy, file=self.path, code=ExitCode.STORE)
 
-    def _is_mine(self) -> bool:
-        try:
-            os.lockf(self._handle, os.F_TLOCK, 0)  # a lock that was lost is taken again, unless somebody has it
-        except OSError as error:
-            if error.errno in BUSY:
-                return False
-            raise
-        if os.pread(self._handle, 200, 0) != self._note:
+    def _is_mine(self, handle: int) -> bool:
+        if _is_busy(handle, os.F_TLOCK):  # a lock that was lost is taken again, unless somebody has it
             return False
         try:
-            return os.path.samestat(os.stat(self.path, follow_symlinks=False), os.fstat(self._handle))
+            return os.pread(handle, len(self._note), 0) == self._note and _lies_at(self.path, handle)
         except FileNotFoundError:  # removed, and nobody has claimed the run since
             return True
 
     def release(self) -> None:
         """Give the run up; twice is no fault."""
         with _guard:
-            if self._handle >= 0:
+            if self._handle is not None:
                 os.close(self._handle)
-                self._handle = -1
-                if _mine.get(self.path) == os.getpid():
-                    del _mine[self.path]
+                self._handle = None
+                _mine.pop(self.path, None)
         faults.at("claim.released")
 
     def __enter__(self) -> Lease:
@@ -118,16 +109,15 @@ def is_claimed(work: Path, run_id: str) -> bool:
         if _mine.get(path) == os.getpid():
             return True
         try:
-            handle = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+            handle = os.open(path, os.O_NOFOLLOW)
         except OSError:
             return False
         try:
-            os.lockf(handle, os.F_TEST, 0)
-        except OSError as error:
-            return error.errno in BUSY
+            return _is_busy(handle, os.F_TEST)
+        except OSError:  # nothing is locked where nothing locks
+            return False
         finally:
             os.close(handle)
-    return False
 
 
 def claimed(work: Path) -> frozenset[str]:
@@ -149,21 +139,31 @@ def _file(work: Path, run_id: str) -> Path:
 def _locked(path: Path) -> int | None:
     """A locked handle of `path`, made if need be; None if another process has it."""
     while True:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
-        try:
-            os.lockf(handle, os.F_TLOCK, 0)
-            if os.path.samestat(os.stat(path, follow_symlinks=False), os.fstat(handle)):
-                return handle
-        except FileNotFoundError:
-            pass  # removed between opening and locking: what is locked has no name
-        except OSError as error:
-            os.close(handle)
-            if error.errno in BUSY:
+        with contextlib.ExitStack() as opened:
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+            opened.callback(os.close, handle)
+            if _is_busy(handle, os.F_TLOCK):
                 return None
-            raise
-        os.close(handle)
+            with contextlib.suppress(FileNotFoundError):  # removed since: what is locked has no name
+                if _lies_at(path, handle):
+                    opened.pop_all()
+                    return handle
+
+
+def _is_busy(handle: int, command: int) -> bool:
+    """Whether another process has the lock that `command` takes or looks at."""
+    try:
+        os.lockf(handle, command, 0)
+    except (BlockingIOError, PermissionError):  # EAGAIN, EACCES
+        return True
+    return False
+
+
+def _lies_at(path: Path, handle: int) -> bool:
+    """Whether an open file has this name.  Raises FileNotFoundError if nothing has."""
+    return os.path.samestat(os.stat(path, follow_symlinks=False), os.fstat(handle))
 
 
 def _number_in(handle: int) -> int:
-    first = os.pread(handle, 200, 0).partition(b" ")[0]
-    return int(first) if first.isdigit() and len(first) < 19 else 0
+    found = re.match(rb"([0-9]+) ", os.pread(handle, 19, 0))
+    return int(found[1]) if found else 0

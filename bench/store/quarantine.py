@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 from collections.abc import Sequence
@@ -28,9 +29,8 @@ def plan_moves(store: Store, files: Sequence[tuple[Path, str]]) -> tuple[Move, .
     """Where (file, reason) pairs would go now, each file once."""
     top = store.work / "quarantine"
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    number, folder = 1, top / stamp
-    while os.path.lexists(folder):
-        number, folder = number + 1, top / f"{stamp}-{number + 1}"
+    names = itertools.chain([stamp], (f"{stamp}-{number}" for number in itertools.count(2)))
+    folder = next(top / name for name in names if not os.path.lexists(top / name))
     return tuple(Move(path, folder / _inside(store, path), why) for path, why in dict(files).items())
 
 
@@ -44,10 +44,9 @@ def note(store: Store, moves: Sequence[Move]) -> Path | None:
     return file
 
 
-def carry_out(store: Store, moves: Sequence[Move]) -> None:
+def carry_out(moves: Sequence[Move]) -> None:
     """Move each file; a kill leaves each of them in one of the two places."""
     for move in moves:
-        refuse_links(store.work, move.to.parent)
         try:
             make_folders(move.to.parent)
             shutil.move(move.path, move.to)

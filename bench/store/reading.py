@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from bench.spec import BenchError, CostRecord, ExitCode, LatencyRecord, RunRecord
 from bench.store.files import parse
 
-M = TypeVar("M", bound=BaseModel)
 R = TypeVar("R", RunRecord, CostRecord, LatencyRecord)
 
 
@@ -51,7 +50,9 @@ def read_each(kind: Any, folder: Path, pattern: str, problems: list[BenchError])
     except BenchError as error:
         problems.append(error)
         return
-    for path in sorted(folder.glob(pattern)):
+    for path in sorted(
+        path for path in folder.glob(pattern) if not path.name.startswith(".")
+    ):  # another system's notes
         try:
             yield path, validate(parse(path))
         except BenchError as error:

@@ -41,5 +41,5 @@ def repair(store: Store, *, dry_run: bool = False) -> Repair:
         noted = None
         if not dry_run:
             noted = note(store, moves)
-            carry_out(store, moves)
+            carry_out(moves)
     return Repair(moves, noted, tuple(one for one in found if one not in mendable and one.is_fault))
