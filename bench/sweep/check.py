@@ -82,7 +82,7 @@ def _with_targets(raw: dict[str, JSON]) -> dict[str, JSON]:
         part = names.resolve("dataset", Component.model_validate(dataset))
         domains = names.dataset_info(part).domains
     except (ValidationError, BenchError):
-        domains = ("unknown",)  # what is wrong with the dataset is a fault of its own
+        domains = (str(dataset),)  # anything: what is wrong with the dataset is a fault of its own
     return {**raw, "evaluate_on": list(domains)}
 
 
