@@ -89,13 +89,14 @@ CHANGES: tuple[dict[str, Any], ...] = (
     {"init": "r-0123456789abcdef"},
     {"channels_last": True},
     {"compile": True},
+    {"cuda_graph": True},
     {"deterministic": True},
 )
 """Changes to `config()`, each of which a reader of any table has to see: at least one for every field."""
 
 NO_COLUMN = {"scoring", "sampler", "crop_max_share", "schedule_steps", "choose", "evaluate_every", "steps", "groups"}
 NO_COLUMN |= {"schedule_by", "warmup_steps", "warmup_from", "accumulate", "ema", "patience", "min_gain", "init"}
-NO_COLUMN |= {"channels_last", "compile", "deterministic"}
+NO_COLUMN |= {"channels_last", "compile", "cuda_graph", "deterministic"}
 """What of them only the export's `settings` tell."""
 
 
