@@ -54,7 +54,7 @@ def made(store: Store, configs: Mapping[str, RunConfig]) -> dict[str, Made | Ben
         found[run_id] = alike.one(of, today == plain(config))
         if today is not None and settled(stat):
             learnt = f"{digest(canonical(today))} {_key(of)}"
-            if learnt != known or alike.recall(_key(of)) is None:
+            if learnt != known or memory.recall(f"made {_key(of)}", "") != of:
                 memory.learn(item.name, mark(stat), learnt)
                 memory.learn(f"made {_key(of)}", "", of)
     memory.save()

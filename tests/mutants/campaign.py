@@ -27,6 +27,10 @@ def _fault(*names: str) -> list[str]:
     return [f"tests/fault/test_store_{name}.py" for name in names]
 
 
+def _store(*names: str) -> list[str]:
+    return [f"tests/store/test_store_{name}.py" for name in names]
+
+
 SWEEP = [f"tests/test_sweep_{name}.py" for name in ("scalars", "names", "overrides", "memory", "ids")]
 SWEEP += ["tests/test_combined.py", "tests/test_sweep_grid.py", "tests/test_sweep_file.py"]
 STORE = ["tests/test_store.py", "tests/test_store_command.py"]
@@ -48,10 +52,15 @@ TESTS: dict[str, list[str]] = {
     "bench/sweep": SWEEP,
     "bench/spec/errors.py": ["tests/test_errors.py"],
     "bench/spec": ["tests/test_nouns.py", "tests/test_spec.py"],
-    "bench/store/durable.py": [STORE[0], *_fault("links", "calls", "power")],
-    "bench/store/leases.py": [*_fault("claims"), *STORE],
-    "bench/store/arrays.py": STORE[1:],
-    "bench/store": [*STORE, *_fault("bad_files", "schemas", "links", "clock"), "tests/report/test_report_memory.py"],
+    "bench/store/durable.py": [*_store("durable"), "tests/test_store_order.py", STORE[0]],
+    "bench/store/leases.py": [*_store("leases"), "tests/test_store_order.py", *_fault("claims")],
+    "bench/store/arrays.py": [*_store("arrays"), STORE[1]],
+    "bench/store/checking.py": [*_store("rules"), STORE[1]],
+    "bench/store/schemas.py": [*_store("upgrades"), *_fault("schemas")],
+    "bench/store/files.py": [*_store("files"), STORE[0]],
+    "bench/store/agreeing.py": [*_store("memory"), STORE[0]],
+    "bench/store/memory.py": [*_store("memory"), STORE[0]],
+    "bench/store": [*_store("folder", "moves"), *STORE, *_fault("links")],
     "bench/scores/collapse.py": ["tests/test_collapse.py"],
     "bench/scores/paired.py": ["tests/test_paired.py"],
     "bench/scores/ranks.py": ["tests/test_ranks.py"],
