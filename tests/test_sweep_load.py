@@ -47,7 +47,13 @@ def test_a_sweep_is_what_its_file_says(tmp_path: Path) -> None:
     assert problems(written(tmp_path, text, "")) == []
 
 
-def test_the_last_of_many_faults_are_counted(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_is_one_fault(tmp_path: Path) -> None:
+    assert [str(fault) for fault in problems(tmp_path / "gone.yaml")] == [f"{tmp_path / 'gone.yaml'}: no such file"]
+    with pytest.raises(BenchError, match="no such file$"):
+        load_sweep(tmp_path / "gone.yaml")
+
+
+def test_the_rest_of_many_faults_are_counted(tmp_path: Path) -> None:
     file = written(tmp_path, "seeds: [x]\n")
     with pytest.raises(BenchError) as caught:
         load_sweep(file)
