@@ -15,8 +15,12 @@ from bench import names
 from bench.cli import run_command_line
 from bench.names import code, offers
 from bench.names.code import changed_parts, code_digests, origins
+from bench.plan import costs_left
 from bench.run.apart import loads
-from bench.spec import BenchError, Component, RunConfig
+from bench.run.costs import count
+from bench.run.place import Place
+from bench.spec import BenchError, Component, CostRequest, PlannedRun, RunConfig, Sweep
+from bench.store import Store
 
 EXAMPLE = Path(__file__).parent / "plugin" / "my_models.py"
 NET = '''"""A network."""
@@ -101,6 +105,27 @@ def test_the_record_says_where_it_came_from_and_the_digest_of_its_file(plug: Cal
         forget()
         parts = changed_parts(config("told_net"), before)
         assert parts == ((changed, "model from told_net.py") if changed else ())
+
+
+def test_its_costs_are_of_its_code(plug: Callable[..., Path], tmp_path: Path) -> None:
+    path = plug("costly", text=EXAMPLE.read_text())
+    use(path)
+    store, run = Store(tmp_path / "results"), config("half_size")
+    sweep = Sweep(
+        name="s",
+        runs=(PlannedRun(name="x", run_id=names.id_of(run), config=run),),
+        cost=CostRequest(size=(32, 32), latency=False),
+    )
+    assert [left.to_count for left in costs_left(sweep, "cpu", store)] == [True]
+    record = count(run.model, 7, (32, 32), Place(store=store, sweep="s"))
+    assert list(record.software)[-1] == "model half_size"
+    assert costs_left(sweep, "cpu", store) == []
+    for text, changed in (("# aside\n", False), ("MORE = 1\n", True)):
+        path.write_text(path.read_text() + text)
+        forget()
+        assert bool(costs_left(sweep, "cpu", store)) == changed
+    count(run.model, 7, (32, 32), Place(store=store, sweep="s"))
+    assert costs_left(sweep, "cpu", store) == []
 
 
 def test_what_lies_beside_it_counts_and_what_is_installed_does_not(plug: Callable[..., Path]) -> None:
@@ -238,7 +263,7 @@ def test_what_is_broken_is_told_with_its_remedy(plug: Callable[..., Path], capsy
 
 def test_a_package_is_tried_by_its_name(four_convs: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command_line(["test-plugin", "four-convs"]) == 0
-    assert "10 promises of 1 components: 0 broken" in capsys.readouterr().out
+    assert "10 promises of 1 component: 0 broken" in capsys.readouterr().out
     assert run_command_line(["test-plugin", "five-convs"]) == 2
     assert "'five-convs' offers no component" in capsys.readouterr().err
 

@@ -105,6 +105,17 @@ def origins(kind: str, used: Iterable[str]) -> dict[str, str]:
     return found
 
 
+def models_of_others(chosen: Iterable[str]) -> dict[str, str]:
+    """`model <name>` -> the digest of a plug-in's code, or the version of a library, for each model that is not ours:
+    what its costs depend on beside its options.  Raises BenchError for a model that nobody here offers."""
+    found = {}
+    for name in sorted(set(chosen)):
+        row = names.entry("model", name)
+        if row.origin != "bench":
+            found[f"model {name}"] = _version(row.origin) if row.variant else part_digest("model", frozenset({name}))
+    return found
+
+
 def _version(package: str) -> str:
     try:
         return importlib.metadata.version(package)

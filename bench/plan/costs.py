@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from bench import machine, names
-from bench.spec import JSON, Component, CostRequest, LatencyRecord, PlannedRun, Sweep, Workload
+from bench.names.code import models_of_others
+from bench.spec import JSON, BenchError, Component, CostRequest, LatencyRecord, PlannedRun, Sweep, Workload
 from bench.spec.timing import PROTOCOL
 from bench.store import Store
 
@@ -34,14 +35,14 @@ def costs_left(sweep: Sweep, device: str, store: Store) -> list[CostLeft]:
         (_costed(record.model, record.num_classes), record.input_shape[2:])
         for record in (stored.record for stored in store.costs())
         if record.device == label and record.software.get("torch") == torch_version
-        if _of_this_library(record.model, record.software)
+        if _of_todays_code(record.model, record.software)
     }
     timed = Counter(
         timing.workload.model_dump_json()
         for record in (stored.record for stored in store.latencies())
         if record.device == label and _of_today(record, torch_version)
         for timing in record.timings
-        if timing.failed is None and _of_this_library(timing.workload.model, record.software)
+        if timing.failed is None and _of_todays_code(timing.workload.model, record.software)
     )
     left = {}
     for run, classes in with_classes(sweep):
@@ -67,10 +68,14 @@ def _of_today(record: LatencyRecord, torch_version: str | None) -> bool:
     return record.protocol == PROTOCOL and record.software.get("torch") == torch_version
 
 
-def _of_this_library(model: Component, software: Mapping[str, JSON]) -> bool:
-    """Whether a network of another library came from the version of it that is installed here."""
-    family = names.families("model").get(model.name.partition(":")[0])
-    return family is None or software.get(family.package) == machine.version(family.package)
+def _of_todays_code(model: Component, software: Mapping[str, JSON]) -> bool:
+    """Whether a network that is not ours was of the plug-in's code, or the library's version, that is here today."""
+    try:
+        today = models_of_others([model.name])
+    except BenchError:
+        return False
+    library = names.entry("model", model.name).origin  # earlier records name it alone
+    return all(told in (software.get(part), software.get(library)) for part, told in today.items())
 
 
 def with_classes(sweep: Sweep) -> list[tuple[PlannedRun, int]]:

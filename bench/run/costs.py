@@ -6,6 +6,7 @@ import torch
 
 from bench import machine, names
 from bench.cost import counts
+from bench.names.code import models_of_others
 from bench.plan import without_weights
 from bench.run.events import utc_now
 from bench.run.place import Place
@@ -41,7 +42,7 @@ def count(model: Component, classes: int, size: Size, place: Place) -> CostRecor
         memory_bytes={},
         device=machine.device_label(place.device, facts=facts),
         machine=facts,
-        software=machine.software(),
+        software={**machine.software(), **models_of_others([bare.name])},
         commit=commit,
         dirty=dirty,
         measured_utc=utc_now(),

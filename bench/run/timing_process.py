@@ -88,11 +88,12 @@ def serve(request: Request, tell: Callable[..., None]) -> None:
 
     from bench import machine
     from bench.cost.session import measure_session
+    from bench.names.code import models_of_others
 
     device, surroundings = request.device, machine.describe(request.device)
     facts = Facts(
         machine=surroundings,
-        software=machine.software(),
+        software={**machine.software(), **models_of_others(w.model.name for w in request.workloads)},
         label=machine.device_label(device, request.threads, surroundings),
         slug=machine.device_slug(device, request.threads, surroundings),
     )
