@@ -54,10 +54,9 @@ class Lease:
             raise BenchError(problem, remedy=remedy, file=self.path, code=ExitCode.STORE)
 
     def _is_mine(self, handle: int) -> bool:
-        if _is_busy(handle, os.F_TLOCK):  # a lock that was lost is taken again, unless somebody has it
-            return False
-        try:
-            return os.pread(handle, len(self._note), 0) == self._note and _lies_at(self.path, handle)
+        try:  # a lock that was lost is taken again, unless somebody has it
+            locked = not _is_busy(handle, os.F_TLOCK)
+            return locked and os.pread(handle, len(self._note), 0) == self._note and _lies_at(self.path, handle)
         except FileNotFoundError:  # removed, and nobody has claimed the run since
             return True
 
