@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from bench.batches import Batch
 from bench.contracts.promise import CLASSES, Promise, Subject
 from bench.contracts.stand_ins import SmallNet, batch_of, images_of, target_images
 from bench.methods.method import Method, Setting
+from bench.models.segmodel import SegModel
 from bench.optimizers.sgd import sgd
 from bench.spec import Component
 from bench.train import train
@@ -34,31 +36,35 @@ class Under:
         self, steps: int = STEPS, start: int = 0, batches: Callable[[int], Batch] = batch_of
     ) -> dict[str, list[Any]]:
         """Updates `start` + 1 .. `steps`; the losses by name."""
+        return gone_through(self.model, self.method, self.optimizers, map(batches, count(start)), steps, start)
 
-        def stream() -> Iterator[Batch]:
-            step = start
-            while True:
-                yield batches(step)
-                step += 1
 
-        losses: dict[str, list[Any]] = {}
-        never: Callable[[int], bool] = lambda step: False  # noqa: E731
-        flat: Callable[[int], float] = lambda step: 1.0  # noqa: E731
-        loop = train(
-            self.model,
-            self.method,
-            self.optimizers,
-            stream(),
-            steps=steps,
-            lr_factor=flat,
-            pause=never,
-            device=CPU,
-            start=start,
-        )
-        for progress in loop:
-            for name, values in progress.losses.items():
-                losses.setdefault(name, []).extend(values)
-        return losses
+def gone_through(
+    model: SegModel,
+    method: Method,
+    optimizers: tuple[torch.optim.Optimizer, ...],
+    batches: Iterator[Batch],
+    steps: int,
+    start: int,
+    lr_factor: Callable[[int], float] = lambda step: 1.0,
+) -> dict[str, list[Any]]:
+    """The loop from `start` updates to `steps` on the CPU; every loss by name, None where there was none."""
+    loop = train(
+        model,
+        method,
+        optimizers,
+        batches,
+        steps=steps,
+        lr_factor=lr_factor,
+        pause=lambda step: False,
+        device=CPU,
+        start=start,
+    )
+    losses: dict[str, list[Any]] = {}
+    for progress in loop:
+        for name, values in progress.losses.items():
+            losses.setdefault(name, []).extend(values)
+    return losses
 
 
 def started(subject: Subject, seed: int = 1) -> Under:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import torch
@@ -11,12 +12,12 @@ from torch import Tensor, nn
 
 from bench import names
 from bench.batches import Batch
+from bench.contracts.of_methods import gone_through
 from bench.methods.method import Method, Setting
 from bench.methods.unlabelled import Unlabelled
 from bench.models.segmodel import SegModel
 from bench.optimizers.sgd import sgd
 from bench.spec import IGNORE, Component
-from bench.train import train
 
 CPU, META = torch.device("cpu"), torch.device("meta")
 CLASSES, STEPS, SIZE = 3, 10, (32, 32)
@@ -119,31 +120,11 @@ class Running:
     method: Method
     optimizers: tuple[torch.optim.Optimizer, ...]
 
-    def go(self, steps: int = STEPS, start: int = 0, batches: Callable[[int], Batch] = toy_batch) -> dict[str, list]:
+    def go(self, steps: int = STEPS, start: int = 0, batches: Callable[[int], Batch] = toy_batch) -> dict[str, list[Any]]:
         """Steps `start` .. `steps` - 1 of the loop; every loss by name, None where there was none."""
-
-        def stream() -> Iterator[Batch]:
-            step = start
-            while True:
-                yield batches(step)
-                step += 1
-
-        losses: dict[str, list] = {}
-        loop = train(
-            self.model,
-            self.method,
-            self.optimizers,
-            stream(),
-            steps=steps,
-            lr_factor=lambda step: max(0.5, 1 - step / (2 * STEPS)),
-            pause=lambda step: False,
-            device=CPU,
-            start=start,
-        )
-        for progress in loop:
-            for name, values in progress.losses.items():
-                losses.setdefault(name, []).extend(values)
-        return losses
+        falling: Callable[[int], float] = lambda step: max(0.5, 1 - step / (2 * STEPS))  # noqa: E731
+        stream = map(batches, count(start))
+        return gone_through(self.model, self.method, self.optimizers, stream, steps, start, falling)
 
     def state(self) -> dict[str, Any]:
         return {
