@@ -120,7 +120,9 @@ class Running:
     method: Method
     optimizers: tuple[torch.optim.Optimizer, ...]
 
-    def go(self, steps: int = STEPS, start: int = 0, batches: Callable[[int], Batch] = toy_batch) -> dict[str, list[Any]]:
+    def go(
+        self, steps: int = STEPS, start: int = 0, batches: Callable[[int], Batch] = toy_batch
+    ) -> dict[str, list[Any]]:
         """Steps `start` .. `steps` - 1 of the loop; every loss by name, None where there was none."""
         falling: Callable[[int], float] = lambda step: max(0.5, 1 - step / (2 * STEPS))  # noqa: E731
         stream = map(batches, count(start))
