@@ -128,6 +128,14 @@ def test_an_option_may_be_called_options(tmp_path: Path) -> None:
             ["loss: unknown loss 'nope'"],
         ),
         ({"model": "[unet, unet]"}, ["model: a list of 2 is not a component"]),
+        (
+            {"model": "unat", "loss": "[cross_entropy, {name: ohem, b: 1}]", "method": "dann"},
+            [
+                "model: unknown model 'unat'",
+                "method: method 'dann' needs `weight`",
+                "loss.1.b: unknown option 'b' of loss 'ohem'",
+            ],
+        ),
         ({"augment": "flip"}, ["augment: 'flip' is not a list"]),
         ({"augment": "[flip, 5]"}, ["augment.1: 5 is not a component"]),
         ({"augment": "[[flip]]"}, ["augment.0: a list of 1 is not a component"]),
