@@ -60,6 +60,7 @@ TESTS: dict[str, list[str]] = {
     "bench/store/files.py": [*_store("files"), STORE[0]],
     "bench/store/agreeing.py": [*_store("memory"), STORE[0]],
     "bench/store/memory.py": [*_store("memory"), STORE[0]],
+    "bench/store/prefixes.py": _store("prefixes"),
     "bench/store": [*_store("folder", "moves"), *STORE, *_fault("links")],
     "bench/scores/collapse.py": ["tests/test_collapse.py"],
     "bench/scores/paired.py": ["tests/test_paired.py"],
