@@ -26,7 +26,7 @@ from bench.methods.teacher import Teacher
 from bench.models.segmodel import SegModel
 from bench.run import graphed, training
 from bench.run.attempt import attempt
-from bench.run.graphed import WARMUPS, Graphed, obstacle
+from bench.run.graphed import WARMUPS, CudaRecorder, Graphed, Recorder, obstacle
 from bench.run.parts import build_parts
 from bench.run.place import Place
 from bench.run.training import Run
@@ -53,7 +53,7 @@ def half(step: int) -> float:
 
 def go(
     run: Running,
-    recorder: FakeRecorder | None = None,
+    recorder: Recorder | None = None,
     *,
     start: int = 0,
     steps: int = LENGTH,
@@ -267,6 +267,35 @@ def test_whole_networks(model: str) -> None:
 
     size = (64, 64)
     assert apart(make, steps=WARMUPS + 2, batches=lambda at: toy_batch(at, size=size, target=False)) == []
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("case", DECLARED)
+def test_a_card_repeats_what_the_loop_does(case: str) -> None:
+    """To the rounding of a rate: on a card it is a float32 where the loop has a number of Python."""
+    card = torch.device("cuda", 0)
+
+    def batches(at: int) -> Batch:
+        batch = toy_batch(at)
+        assert batch.target_images is not None
+        images, labels, target = (one.to(card) for one in (batch.images, batch.labels, batch.target_images))
+        return replace(batch, images=images, labels=labels, target_images=target)
+
+    found = []
+    for recorder in (None, CudaRecorder(card)):
+        torch.manual_seed(1)
+        name, options = CASES[case]
+        model, method = Toy().to(card), built(name, **options)
+        method.attach(model, replace(setting(device=card), target=None))
+        optimizer = names.build("optimizer", Component(name="sgd"), [{"params": list(model.parameters())}])
+        run = Running(model, method, (optimizer, *method.optimizers))
+        losses = go(run, recorder, device=card, batches=batches)
+        found.append(({key: value.cpu() for key, value in model.state_dict().items()}, losses))
+    (plain, losses), (repeated, others) = found
+    assert others.keys() == losses.keys()
+    for one, other in ((plain, repeated), (losses, others)):
+        for key, value in one.items():
+            torch.testing.assert_close(torch.as_tensor(other[key]), torch.as_tensor(value), rtol=1e-3, atol=1e-5)
 
 
 # -------------------------------------------------------------------- negative controls
