@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import stat
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,12 @@ def canonical(plain: Any) -> str:
 
 def dump(record: BaseModel) -> bytes:
     """The file content of a record: one sorted top-level key per line, with the digest of the canonical JSON."""
-    return layout({key: canonical(value) for key, value in record.model_dump(mode="json").items()})
+    return layout(spelled(record))
+
+
+def spelled(record: BaseModel, left_out: Collection[str] = ()) -> dict[str, str]:
+    """The canonical text of each field, without those `left_out`."""
+    return {key: canonical(value) for key, value in record.model_dump(mode="json", exclude=set(left_out)).items()}
 
 
 def layout(texts: Mapping[str, str]) -> bytes:

@@ -24,7 +24,7 @@ from bench.spec import (
 )
 from bench.store.agreeing import plain
 from bench.store.durable import commit, refuse_links, replace
-from bench.store.files import canonical, dump, layout
+from bench.store.files import canonical, dump, layout, spelled
 from bench.store.leases import Lease, claim
 from bench.store.reading import Measured, Stored, entries, read_each, read_stored
 
@@ -216,5 +216,4 @@ def dump_sweep(sweep: Sweep) -> bytes:
     runs = (
         f'{{"config":{spell(r.config)},"name":{canonical(r.name)},"run_id":{canonical(r.run_id)}}}' for r in sweep.runs
     )
-    rest = {key: canonical(value) for key, value in sweep.model_dump(mode="json", exclude={"runs"}).items()}
-    return layout({**rest, "runs": f"[{','.join(runs)}]"})
+    return layout({**spelled(sweep, ["runs"]), "runs": f"[{','.join(runs)}]"})
