@@ -131,14 +131,14 @@ def test_an_exclude_that_an_override_made_idle_is_no_fault(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        ("stpes=3", "--set stpes: unknown key 'stpes'; did you mean steps"),
+        ("stpes=3", "--set stpes: unknown key 'stpes'; did you mean steps or seeds"),
         ("base.steps=3", "--set base.steps: unknown key 'base'"),
         ("grid=3", "--set grid: unknown key 'grid'"),
         ("name=y", "--set name: unknown key 'name'"),
         ("seed=3", "--set seed: a seed is no part"),
         ("cost.sise=3", "--set cost.sise: unknown key 'cost'; did you mean cost.size"),
-        ("sedes=1", "--set sedes: unknown key 'sedes'; did you mean seeds"),
-        ("csot=false", "--set csot: unknown key 'csot'; did you mean cost"),
+        ("sedes=1", "--set sedes: unknown key 'sedes'; did you mean seeds or steps"),
+        ("csot=false", "--set csot: unknown key 'csot'; did you mean cost?"),
         ("steps.x=3", "--set steps.x: `steps` has no options; write the whole value of `steps`"),
         ("optimizer.=3", "--set optimizer.: `optimizer.` names no option; write `optimizer.option`"),
         ("augment=3", "--set augment: 3 is not"),
