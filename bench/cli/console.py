@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, TextIO
 
@@ -42,16 +43,21 @@ def make_console(stream: TextIO) -> Console:
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> None:
     """A table on stdout: drawn by rich in a terminal, columns of text separated by two blanks in a pipe.
 
-    `right` are the indices of columns that hold numbers.
+    In a terminal too narrow for it, a paragraph for each row: no name or number is broken.  `right` are the indices of
+    columns that hold numbers.
     """
     cells = [[printable(cell) for cell in row] for row in rows]
+    widths = [max(len(line[i]) for line in (header, *cells)) for i in range(len(header))]
     if not sys.stdout.isatty():
-        widths = [max(len(line[i]) for line in (header, *cells)) for i in range(len(header))]
         for line in (header, *cells):
             padded = (
                 c.rjust(w) if i in right else c.ljust(w) for i, (c, w) in enumerate(zip(line, widths, strict=True))
             )
             print("  ".join(padded).rstrip())
+        return
+    console = make_console(sys.stdout)
+    if sum(widths) + 3 * len(widths) > console.width:
+        _print_paragraphs(header, cells, console.width)
         return
     from rich import box
     from rich.markup import escape
@@ -63,7 +69,25 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, right: 
         table.add_column(escape(title), justify="right" if i in right else "left", overflow="fold")
     for row in cells:
         table.add_row(*(escape(cell) for cell in row))
-    make_console(sys.stdout).print(table)
+    console.print(table)
+
+
+def _print_paragraphs(header: Sequence[str], cells: Sequence[Sequence[str]], width: int) -> None:
+    """The first cell of each row on a line of its own, whole; under it what the others are and say, if anything."""
+    fill = textwrap.TextWrapper(
+        width, initial_indent="  ", subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
+    )
+    for name, *others in cells:
+        print(name)
+        said = [f"{title}: {cell}" if title else cell for title, cell in zip(header[1:], others, strict=True) if cell]
+        line = ""
+        for one in said:  # as many to a line as fit
+            if line and len(line) + len(one) + 5 > width:
+                print(fill.fill(line))
+                line = ""
+            line += "   " * bool(line) + one
+        if line:
+            print(fill.fill(line))
 
 
 @contextlib.contextmanager

@@ -47,13 +47,16 @@ def list_components(
                 continue
             said = name if name not in examples else examples[name].pattern
             origin = entry.origin if name not in examples else _library(examples[name])
-            rows.append((one, said, about, ", ".join(_option(k, o) for k, o in options.items()), origin))
+            rows.append((said, one, about, ", ".join(_option(k, o) for k, o in options.items()), origin))
             defaults = {k: {"default": o.default, "required": o.required} for k, o in options.items()}
             documents.append({"kind": one, "name": said, "about": about, "options": defaults, "origin": origin})
     if as_json:
         print_json({"components": documents})
     else:
-        print_table(("kind", "name", "what it is", "options", "from"), rows)
+        which = ("kind",) if kind is None else ()
+        print_table(
+            ("name", *which, "what it is", "options", "from"), rows if which else [(r[0], *r[2:]) for r in rows]
+        )
     return ExitCode.OK
 
 
