@@ -71,6 +71,15 @@ def test_an_entry_takes_the_cells_that_agree_with_all_of_it(tmp_path: Path, entr
     assert removed(tmp_path, f"[{entry}]", GRID) == (gone, [] if any(gone) else ["exclude.0"])
 
 
+@pytest.mark.parametrize("key", ["source", "target"])
+def test_a_domain_is_the_same_with_its_dataset_and_without(tmp_path: Path, key: str) -> None:
+    text = f"grid: {{{key}: [rural, aerial/north, land/urban]}}"
+    for entry, gone in (("rural", [True, False, False]), ("aerial/north", [False, True, False])):
+        assert removed(tmp_path, f"[{{{key}: {entry}}}]", text)[0] == gone
+    for entry in ("urban", "land/urban"):
+        assert removed(tmp_path, f"[{{{key}: {entry}}}]", text)[0] == [False, False, True]
+
+
 def test_any_entry_takes_a_cell_and_those_that_took_none_are_named(tmp_path: Path) -> None:
     gone, idle = removed(tmp_path, "[{loss: {threshold: 0.9}}, {steps: 6}, {loss.threshold: 0.5}, {seed: 3}]", GRID)
     assert gone == [False, True, True]
