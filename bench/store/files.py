@@ -45,7 +45,8 @@ def spelled(record: BaseModel, left_out: Collection[str] = ()) -> dict[str, str]
 def layout(texts: Mapping[str, str]) -> bytes:
     """The file content of an object, given the canonical text of each value."""
     lines = {key: f"{canonical(key)}:{texts[key]}" for key in sorted(texts)}
-    lines["sha256"] = f'"sha256":"{digest("{" + ",".join(lines.values()) + "}")}"'
+    own = "sha256"
+    lines[own] = f'"{own}":"{digest("{" + ",".join(lines.values()) + "}")}"'
     return ("{\n" + ",\n".join(lines[key] for key in sorted(lines)) + "\n}\n").encode()
 
 
