@@ -51,6 +51,17 @@ def test_short_cells_share_a_line(shown: Shown) -> None:
     assert shown(30)[1:3] == ["  id: r-0123456789abcdef", "  state: todo"]
 
 
+def test_the_first_line_tells_rows_apart(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "30")
+    monkeypatch.setenv("TERM", "xterm")
+    rows = [("ok", "disk", "47.8 GB free"), ("ok", "torch", "2.15.0"), ("note", "data", "none is set anywhere")]
+    print_table(("state", "what", "how it is"), rows)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if line[0] != " "] == ["ok  disk", "ok  torch", "note  data"]
+    assert lines[1] == "  how it is: 47.8 GB free"
+
+
 def test_a_wide_terminal_and_a_pipe_get_columns(shown: Shown) -> None:
     """The control: what fits is drawn, and a pipe has no width."""
     drawn, piped = shown(200), shown(None)

@@ -73,13 +73,15 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, right: 
 
 
 def _print_paragraphs(header: Sequence[str], cells: Sequence[Sequence[str]], width: int) -> None:
-    """The first cell of each row on a line of its own, whole; under it what the others are and say, if anything."""
+    """What tells a row from the others on a line of its own; under it what the other cells are and say, if anything."""
+    head = next((n for n in range(1, len(header)) if len({tuple(row[:n]) for row in cells}) == len(cells)), 1)
     fill = textwrap.TextWrapper(
         width, initial_indent="  ", subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
     )
-    for name, *others in cells:
-        print(name)
-        said = [f"{title}: {cell}" if title else cell for title, cell in zip(header[1:], others, strict=True) if cell]
+    for row in cells:
+        print("  ".join(row[:head]))
+        named = list(zip(header, row, strict=True))[head:]
+        said = [f"{title}: {cell}" if title else cell for title, cell in named if cell]
         line = ""
         for one in said:  # as many to a line as fit
             if line and len(line) + len(one) + 5 > width:
