@@ -49,7 +49,7 @@ def test_a_sweep_is_what_its_file_says(tmp_path: Path) -> None:
 
 def test_a_file_that_cannot_be_read_is_one_fault(tmp_path: Path) -> None:
     assert [str(fault) for fault in problems(tmp_path / "gone.yaml")] == [f"{tmp_path / 'gone.yaml'}: no such file"]
-    with pytest.raises(BenchError, match="no such file$"):
+    with pytest.raises(BenchError, match=r"no such file$"):
         load_sweep(tmp_path / "gone.yaml")
 
 

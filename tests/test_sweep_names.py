@@ -184,6 +184,11 @@ def test_three_of_one_name_carry_all_in_which_any_two_differ() -> None:
     ]
 
 
+def test_domains_of_one_name_differ_by_their_dataset_alone() -> None:
+    land, sea = (named(dataset=d, source=f"{d}/urban", evaluate_on=[f"{d}/urban"]) for d in ("land", "sea"))
+    assert readable([land, sea], ["r-1", "r-2"]) == [f"{STEM}-dataset=land", f"{STEM}-dataset=sea"]
+
+
 def test_what_reads_alike_carries_its_id() -> None:
     configs = [named(init="a b"), named(init="a  b"), named(init="c"), named(batch_size=2)]
     assert readable(configs, ["r-1", "r-2", "r-3", "r-4"]) == [
