@@ -133,6 +133,12 @@ def test_the_place_is_that_of_the_run(bench: Bench, rest: str, overrides: list[s
     assert str(locator(file, overrides)(fault, last.config)).startswith(place)
 
 
+def test_lr_find_tells_the_line(bench: Bench) -> None:
+    code, _, err = bench("lr-find", str(written("init: none.pth")))
+    assert (code, err.count("\n")) == (3, 1)
+    assert err.startswith("bench: error: late.yaml:3:3: base.init: none.pth: there is no such file of weights")
+
+
 @pytest.mark.parametrize("key", ["", "precision", "loss.weight"])
 def test_what_the_file_does_not_say_has_no_line(bench: Bench, planned: Callable[..., PlannedRun], key: str) -> None:
     file = written()

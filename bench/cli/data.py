@@ -173,7 +173,7 @@ def check(
         report = check_all(asked.open, asked.domains, (*SPLITS, "target"), workers=WORKERS, limit=limit, tick=tick)
     if as_json:
         print_json({"dataset": name, "images": report.images, "faults": [str(fault) for fault in report.faults]})
-    else:
+    elif report.images:
         print_table(("domain", "split", "images"), [(d, s, str(n)) for d, s, n in report.images], right=(2,))
     for fault in report.faults:
         print("bench: error:", fault, file=sys.stderr)

@@ -48,7 +48,7 @@ def lr_find(
     from bench.run.finding import alike, check_range
     from bench.run.place import Place, pick_device
     from bench.store import Store
-    from bench.sweep import load_sweep
+    from bench.sweep import load_sweep, locator
 
     check_range(lowest, highest, steps)
     sweep = load_sweep(file, overrides=override or [], select=select)
@@ -63,7 +63,9 @@ def lr_find(
         except BenchError as error:
             if error.code == ExitCode.ENVIRONMENT:
                 raise
-            print("bench: error:", f"{runs[0].name}: {error}", file=sys.stderr)
+            placed = locator(file, override or [])(error, runs[0].config)
+            whose = "" if placed.line is not None else f"{runs[0].name}: "
+            print("bench: error:", f"{whose}{placed}", file=sys.stderr)
             worst = worst or error.code
             continue
         told.append(_kept(runs, found, folder))
