@@ -65,10 +65,7 @@ def test_options_that_differ_stand_in_the_names(tmp_path: Path) -> None:
     file = tmp_path / "several.yaml"
     two = "grid:\n  loss: [[cross_entropy, ohem], [cross_entropy, {name: ohem, threshold: 0.6}]]\n"
     file.write_text(SWEEP.replace("  loss: LOSS\n", "") + two)
-    assert [run.name.partition("-loss.")[2] for run in load_sweep(file).runs] == [
-        "ohem.threshold=0.9",
-        "ohem.threshold=0.6",
-    ]
+    assert [run.name.partition("-s0-")[2] for run in load_sweep(file).runs] == ["threshold=0.9", "threshold=0.6"]
 
 
 @pytest.mark.parametrize(
