@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from bench.cli.console import say
-from bench.spec import BenchError, ExitCode
+from bench.spec import BenchError, ExitCode, counted
 from bench.store import Store, claimed
 
 MEASURING = "measuring"
@@ -55,7 +55,7 @@ def undisturbed(store: Store) -> Iterator[bool]:
             opened.enter_context(lease)
         others = claimed(store.work) - {MEASURING}
         if others or not lease:
-            what = f"has {len(others)} runs under way" if others else "is measuring"
+            what = f"has {counted(len(others), 'run')} under way" if others else "is measuring"
             say(f"not measured: another command {what} on these results; run it again later", sys.stderr)
         yield bool(lease) and not others
 
