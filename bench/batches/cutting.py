@@ -40,7 +40,7 @@ def steps_per_epoch(images: int, batch_size: int, *, what: str = "source", toget
     if images < batch_size * together:
         each, other = ("", "") if together == 1 else (f"{together} times ", " or `accumulate`")
         raise BenchError(
-            f"the {what} split has {counted(images, "image")}, fewer than {each or 'one batch of '}{batch_size}",
+            f"the {what} split has {counted(images, 'image')}, fewer than {each or 'one batch of '}{batch_size}",
             remedy=f"lower `batch_size`{other} or use more images",
             key="batch_size",
             code=ExitCode.DATA,
