@@ -45,6 +45,8 @@ RUNS = {
         "r-c8ec9c8d78bed02c unet_resnet18-day-cross_entropy-poly-source_only-s0",
         "r-97bb999008c9ca4a unet_resnet18-dusk-cross_entropy-poly-source_only-s0",
     ],
+    "camvid_precision": [
+    ],
     "loveda": [
         "r-da7a59e90c0d95c8 deeplabv2_resnet101-urban-cross_entropy-poly-source_only-s0",
         "r-b2f0ca66db76330c deeplabv2_resnet101-rural-cross_entropy-poly-source_only-s0",
@@ -127,6 +129,7 @@ RUNS = {
 COST = {
     "camvid_adaptation": None,
     "camvid_day_dusk": CostRequest(size=(360, 480)),
+    "camvid_precision": None,
     "loveda": CostRequest(size=(512, 512)),
     "methods_landcover": None,
     "shift_appearance": None,
