@@ -46,6 +46,18 @@ RUNS = {
         "r-97bb999008c9ca4a unet_resnet18-dusk-cross_entropy-poly-source_only-s0",
     ],
     "camvid_precision": [
+        "r-21403507bee8ea77 pidnet_s-day-cross_entropy-poly-source_only-s0-precision=fp32",
+        "r-1d7be6893e73dced pidnet_s-day-cross_entropy-poly-source_only-s1-precision=fp32",
+        "r-6f8f8a73e077f676 pidnet_s-day-cross_entropy-poly-source_only-s2-precision=fp32",
+        "r-78e24f22cbf09136 pidnet_s-day-cross_entropy-poly-source_only-s3-precision=fp32",
+        "r-3ebb2b497e7ab64b pidnet_s-day-cross_entropy-poly-source_only-s4-precision=fp32",
+        "r-36add17f585e8482 pidnet_s-day-cross_entropy-poly-source_only-s5-precision=fp32",
+        "r-a193c81cb914419c pidnet_s-day-cross_entropy-poly-source_only-s0-precision=auto",
+        "r-c3a0bc9657f18262 pidnet_s-day-cross_entropy-poly-source_only-s1-precision=auto",
+        "r-d108159fc73d742e pidnet_s-day-cross_entropy-poly-source_only-s2-precision=auto",
+        "r-7eeafc3525df6d6c pidnet_s-day-cross_entropy-poly-source_only-s3-precision=auto",
+        "r-41081804fd6063d7 pidnet_s-day-cross_entropy-poly-source_only-s4-precision=auto",
+        "r-0176b76e7a736ec8 pidnet_s-day-cross_entropy-poly-source_only-s5-precision=auto",
     ],
     "loveda": [
         "r-da7a59e90c0d95c8 deeplabv2_resnet101-urban-cross_entropy-poly-source_only-s0",
