@@ -16,7 +16,7 @@ from bench.contracts.promise import examine
 from bench.models import FAMILIES, make_model
 from bench.models.zoo import foreign
 from bench.names.code import code_digests
-from bench.plan.costs import _of_this_library
+from bench.plan.costs import _of_todays_code
 from bench.spec import BenchError, Component, ExitCode, RunConfig
 
 PARAMS = {
@@ -213,10 +213,11 @@ def test_another_version_of_the_library_is_other_code(monkeypatch: pytest.Monkey
 
 
 def test_counts_of_another_version_are_not_those_of_this_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine, "version", lambda package: "1.1")
+    monkeypatch.setattr(importlib.metadata, "version", lambda package: "1.1")
     zoo, own = Component(name="timm:resnet18"), Component(name="unet_resnet18")
-    assert [_of_this_library(zoo, {"timm": v}) for v in ("1.0", "1.1")] == [False, True]
-    assert _of_this_library(own, {})
+    for key in ("timm", "model timm:resnet18"):  # as earlier records name it, and as those of today do
+        assert [_of_todays_code(zoo, {key: v}) for v in ("1.0", "1.1")] == [False, True]
+    assert _of_todays_code(own, {})
 
 
 def test_a_record_tells_the_versions_of_what_was_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
