@@ -215,7 +215,7 @@ def stats(
     if picture:
         from bench.report.shares import shares
 
-        shares(picture, {key: value.shares.tolist() for key, value in found.items()}, asked.info.class_names)
+        shares(picture, {key: value.shares.tolist() for key, value in found.items()}, asked.info)
     if as_json:
         print_json({"dataset": name, "by": by, "groups": {key: _plain(value) for key, value in found.items()}})
         return ExitCode.OK

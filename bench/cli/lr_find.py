@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bench import names
 from bench.cli.console import counting, print_table, say
 from bench.cli.plugins import Plugin
 from bench.cli.sweeping import DataRoot, Override, Results, Select, print_json
@@ -109,7 +110,7 @@ def _kept(runs: Sequence[PlannedRun], found: Found, folder: Path) -> dict[str, A
         found.rates,
         found.losses,
         found.smoothed,
-        title=runs[0].name,
+        title=runs[0].name + (" (synthetic data)" if names.synthetic(runs[0].config) else ""),
         suggestions=found.suggestions,
         now=found.lr,
     )

@@ -64,7 +64,7 @@ def shift(
     if picture:
         from bench.report.shares import shares
 
-        shares(picture, {source: one.shares.tolist(), target: other.shares.tolist()}, asked.info.class_names)
+        shares(picture, {source: one.shares.tolist(), target: other.shares.tolist()}, asked.info)
     if as_json:
         plain = [{"name": r.name, "miou": r.miou, "closes": r.closes, "why_not": r.why_not} for r in help_]
         facts = {"dataset": dataset, "source": source, "target": target, "images": [len(one), len(other)], "run": run}

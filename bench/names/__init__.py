@@ -28,7 +28,7 @@ from bench.names.identities import identity as identity
 from bench.names.offers import Offer
 from bench.names.tables import FAMILIES as FAMILIES
 from bench.names.tables import TABLES as TABLES
-from bench.spec import BenchError, Component, DatasetInfo, Domain, ExitCode, MethodSpec, ModelSpec
+from bench.spec import BenchError, Component, DatasetInfo, Domain, ExitCode, MethodSpec, ModelSpec, RunConfig
 
 
 @dataclass(frozen=True)
@@ -234,6 +234,11 @@ def dataset_info(dataset: str | Component) -> DatasetInfo:
     wanted = {arg.arg for arg in source.signature(module + ":facts").kwonlyargs}
     facts: DatasetInfo = load(module + ":facts")(**{k: v for k, v in part.options.items() if k in wanted})
     return facts
+
+
+def synthetic(config: RunConfig) -> bool:
+    """Whether any data that a run learns from or is scored on is drawn by a program."""
+    return any(dataset_info(Domain.parse(d).dataset).synthetic for d in (config.source, *config.evaluate_on))
 
 
 def dataset_of(home: Component, domain: Domain) -> Component:

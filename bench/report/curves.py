@@ -15,7 +15,7 @@ LOG_FROM = 10
 """Losses that span more than this factor get a logarithmic axis."""
 
 
-def curves(path: Path, history: History, evaluations: Sequence[Evaluation] = ()) -> bool:
+def curves(path: Path, history: History, evaluations: Sequence[Evaluation] = (), *, title: str) -> bool:
     """Write the curves that there are points for, one below the other; returns False, writing nothing, without any."""
     loss = _points((name, zip(history.steps, values, strict=False)) for name, values in history.losses.items())
     lr = _points([("lr", zip(history.steps, history.lr, strict=False))])
@@ -27,7 +27,7 @@ def curves(path: Path, history: History, evaluations: Sequence[Evaluation] = ())
     ]
     if not charts:
         return False
-    replace(path, _png(charts))
+    replace(path, _png(charts, printable(title, 100)))
     return True
 
 
@@ -77,10 +77,11 @@ def _chart(
     )
 
 
-def _png(charts: Sequence[Any]) -> bytes:
+def _png(charts: Sequence[Any], title: str) -> bytes:
     import altair as alt
     import vl_convert
 
-    whole = alt.vconcat(*charts).resolve_scale(color="independent", x="shared").configure_view(strokeWidth=0)
+    whole = alt.vconcat(*charts, title=title).resolve_scale(color="independent", x="shared")
+    whole = whole.configure_view(strokeWidth=0)
     content: bytes = vl_convert.vegalite_to_png(whole.to_dict(), scale=SCALE)
     return content

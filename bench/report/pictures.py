@@ -61,7 +61,8 @@ def _sheet(
     sheet = Image.new("RGB", (width, height), PAPER)
     draw = ImageDraw.Draw(sheet)
     for column, name in enumerate(columns):
-        draw.text((GAP + column * (WIDTH + GAP), GAP), name, INK, font)
+        told = f"{name} (synthetic data)" if info.synthetic and name == "image" else name
+        draw.text((GAP + column * (WIDTH + GAP), GAP), told, INK, font)
     top = GAP + LINE
     for row, tallest in zip(rows, heights, strict=True):
         left = GAP

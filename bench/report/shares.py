@@ -5,24 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from bench.spec import printable
+from bench.spec import DatasetInfo, printable
 from bench.store import replace
 
 WIDTH, BAR, SCALE = 520, 14, 2
 
 
-def shares(path: Path, groups: Mapping[str, Sequence[float]], class_names: Sequence[str]) -> None:
-    """Write bars of each class's share of the labelled pixels (in %), one colour for each group."""
+def shares(path: Path, groups: Mapping[str, Sequence[float]], info: DatasetInfo) -> None:
+    """Write bars of each class's share of the labelled pixels (in %), one colour for each group.
+
+    The title names the dataset, and says so where it is synthetic.
+    """
     import altair as alt
     import vl_convert
 
     points = [
         {"class": printable(name, 40), "share": 100 * share, "group": printable(group, 40)}
         for group, values in groups.items()
-        for name, share in zip(class_names, values, strict=True)
+        for name, share in zip(info.class_names, values, strict=True)
     ]
+    title = printable(info.label, 60) + (" (synthetic data)" if info.synthetic else "")
     chart = (
-        alt.Chart(alt.InlineData(values=points), width=WIDTH, height=alt.Step(BAR))
+        alt.Chart(alt.InlineData(values=points), width=WIDTH, height=alt.Step(BAR), title=title)
         .mark_bar()
         .encode(
             x=alt.X("share:Q", title="share of labelled pixels (%)", axis=alt.Axis(gridColor="#e6e6e6", tickCount=8)),

@@ -10,7 +10,7 @@ import torch
 from bench import machine, names
 from bench.run.events import utc_now
 from bench.run.memory import peak_memory
-from bench.spec import JSON, Counts, Domain, RunRecord
+from bench.spec import JSON, Counts, RunRecord
 
 if TYPE_CHECKING:
     from bench.run.learning import Lesson
@@ -24,13 +24,12 @@ def recorded(
     config, journal = run.config, run.journal
     commit, dirty = machine.commit()
     seconds = {**journal.seconds, "total": sum(journal.seconds.values())}
-    domains = (config.source, *config.evaluate_on)
     return RunRecord(
         run_id=run.planned.run_id,
         name=run.planned.name,
         sweep=run.place.sweep,
         config=config,
-        synthetic=any(names.dataset_info(Domain.parse(d).dataset).synthetic for d in domains),
+        synthetic=names.synthetic(config),
         classes=run.info.class_names,
         confusion={domain: plain(counts.sum(0)) for domain, counts in per_image.items()},
         images_scored={domain: len(counts) for domain, counts in per_image.items()},

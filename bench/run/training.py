@@ -271,7 +271,8 @@ class Run:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             panels(self.folder / "panels.png", rows, self.info)
-            curves(self.folder / "curves.png", self.journal.history(), self.journal.evaluations)
+            title = f"{self.planned.name}{' (synthetic data)' if names.synthetic(self.config) else ''}"
+            curves(self.folder / "curves.png", self.journal.history(), self.journal.evaluations, title=title)
         except Exception as fault:
             warnings.warn(f"no pictures of {self.planned.name}: {fault}", stacklevel=2)
 

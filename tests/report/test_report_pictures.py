@@ -12,6 +12,7 @@ from report_examples import counts, plain_counts
 from bench.report import curves as drawing
 from bench.report.curves import curves
 from bench.report.pictures import GAP, LINE, WIDTH, painted, panels
+from bench.report.shares import shares
 from bench.spec import IGNORE, DatasetInfo, Evaluation, History
 
 RED, BLUE = (200, 0, 0), (0, 0, 200)
@@ -87,8 +88,8 @@ def points(chart: dict) -> list[dict]:
 
 def test_curves_hold_what_was_recorded(tmp_path, monkeypatch):
     drawn = []
-    monkeypatch.setattr(drawing, "_png", lambda charts: drawn.extend(charts) or b"png")
-    assert curves(tmp_path / "c.png", HISTORY, [ALONG])
+    monkeypatch.setattr(drawing, "_png", lambda charts, title: drawn.extend(charts) or b"png")
+    assert curves(tmp_path / "c.png", HISTORY, [ALONG], title="run")
     loss, lr, miou = (chart.to_dict() for chart in drawn)
     values = [(p["line"], p["step"], p["value"]) for p in points(loss)]
     assert values == [("ce", 1, 3.0), ("ce", 3, 0.1), ("aux", 1, 1.0), ("aux", 2, 1.0), ("aux", 3, 1.0)]
@@ -102,19 +103,53 @@ def test_curves_hold_what_was_recorded(tmp_path, monkeypatch):
 @pytest.mark.parametrize("low", [0.0, -1.0, 0.5])
 def test_a_loss_that_reaches_zero_or_hardly_falls_has_a_linear_axis(tmp_path, monkeypatch, low):
     drawn = []
-    monkeypatch.setattr(drawing, "_png", lambda charts: drawn.extend(charts) or b"png")
-    curves(tmp_path / "c.png", History(steps=(1, 2), losses={"ce": (1.0, low)}), [])
+    monkeypatch.setattr(drawing, "_png", lambda charts, title: drawn.extend(charts) or b"png")
+    curves(tmp_path / "c.png", History(steps=(1, 2), losses={"ce": (1.0, low)}), [], title="run")
     assert drawn[0].to_dict()["encoding"]["y"]["scale"]["type"] == "linear"
 
 
 def test_without_points_nothing_is_written(tmp_path):
-    assert not curves(tmp_path / "c.png", History(), [])
+    assert not curves(tmp_path / "c.png", History(), [], title="run")
     assert not list(tmp_path.iterdir())
 
 
 def test_the_picture_is_a_picture(tmp_path):
-    assert curves(tmp_path / "c.png", HISTORY, [ALONG])
+    assert curves(tmp_path / "c.png", HISTORY, [ALONG], title="run")
     sheet = Image.open(io.BytesIO((tmp_path / "c.png").read_bytes()))
     assert sheet.format == "PNG"
     assert min(sheet.size) > 600
     assert len(sheet.convert("RGB").getcolors(2**20)) > 10
+
+
+# ------------------------------------------------------------------ what was drawn by a program is called so
+
+DRAWN = DatasetInfo(**{**vars(INFO), "synthetic": True})
+
+
+def test_panels_of_synthetic_data_say_so(tmp_path):
+    """The word stands above the first column, and moves nothing."""
+    small = np.zeros((8, 8), dtype=np.uint8)
+    row = ("t", np.zeros((8, 8, 3), dtype=np.uint8), small, small)
+    for name, info in (("real", INFO), ("drawn", DRAWN)):
+        panels(tmp_path / name, [row], info)
+    real, drawn = read(tmp_path / "real"), read(tmp_path / "drawn")
+    assert real.shape == drawn.shape
+    where = np.argwhere((real != drawn).any(2))
+    assert len(where)
+    assert where.max(0).tolist() < [GAP + LINE, GAP + WIDTH]
+
+
+def test_shares_of_synthetic_data_say_so(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr("vl_convert.vegalite_to_png", lambda chart, scale: drawn.append(chart) or b"png")
+    for info in (INFO, DRAWN):
+        shares(tmp_path / "s.png", {"a": [0.25, 0.75]}, info)
+    assert [chart["title"] for chart in drawn] == ["Toy", "Toy (synthetic data)"]
+    assert [p["share"] for p in points(drawn[0])] == [25.0, 75.0]
+
+
+def test_curves_stand_under_the_name_of_their_run(tmp_path, monkeypatch):
+    titles = []
+    monkeypatch.setattr(drawing, "_png", lambda charts, title: titles.append(title) or b"png")
+    assert curves(tmp_path / "c.png", HISTORY, [ALONG], title="a run\x1b[2J")
+    assert titles == ["a run\\x1b[2J"]
