@@ -3,15 +3,15 @@
 Every figure is CPU time, or wall time where said, of one thread; contestants take turns, so that a busy moment meets
 all of them.
 
-Seen on 2026-11-20 on two shared cores (load 0.6 to 1.1), torch 2.15, times the best of torchvision's first and second
-transforms and Albumentations 2.0.8: 1024 px PNG bytes 263, numbers 57; 480x360 numbers 22 from PNG, 9 from JPEG, which
-decodes in a third to a half of the time (goal 25: missed); a loader with two workers, wall time: bytes 158, numbers 35;
-building 1.17 epochs of decoding, two threads 1.73 x faster where plain decoding is 1.69 x; opening 701 pairs 5.1 ms;
-private memory 72 MB.
+Seen on 2026-11-20 on two shared cores (load 1.4), torch 2.15, times the best of torchvision's first and second
+transforms and Albumentations 2.0.8: 1024 px PNG bytes 242 to 263, numbers 64; 480x360 numbers 38 from PNG, as the photos
+were published, 16 from the JPEG copies, which decode in under half of the time (goal 25); a loader with two workers, wall
+time: bytes 136 to 179, numbers 41 to 52; building 1.11 epochs of decoding (goal 1.1), two threads 1.70 x faster where
+plain decoding is 1.65 x (goal 1.8); opening 701 pairs 5.2 ms; private memory 63 MB.
 
-What bounds them: of 230 us that numbers take of a 320 px crop, 77 go into cast, subtraction and division, 24 into wide
-labels; 25 times Albumentations' 457 JPEG images a second leaves 88.  A build adds sha256 1.2, writing 1.3, planes 0.8
-and counting 0.7 ms to 36 of decoding.  Opening asks the system for 1,402 files' states: 2.4 ms of 6 on a quiet machine.
+What bounds them: numbers of a 320 px crop take 125 us, 85 would be 25 times the JPEG readers.  Bytes alone take 56, filling
+the floats 13 and the wide labels 9: that is 78 before a number is computed, and the cast takes 13 more.  A build adds
+sha256 1.0, writing 1.2 (up to 6 where the system is short of pages), counting 0.4 and planes 0.3 ms to 32 of decoding.
 """
 
 from __future__ import annotations
