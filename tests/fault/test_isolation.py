@@ -328,7 +328,7 @@ def test_what_was_done_since_the_plan_is_not_run_again(
             others.append(-1)
             others[0] = bench("sweep", "tiny.yaml")[0]
 
-    monkeypatch.setattr("bench.cli.sweeping._check", check)
+    monkeypatch.setattr("bench.cli.sweeping._check_file", check)
     code, out, err = bench("sweep", "tiny.yaml")
     assert (others, code, "0 ran, 0 reused, 0 failed, 2 by another sweep" in out) == ([0], 0, True), err
     assert err.count("another sweep has run it") == 2
