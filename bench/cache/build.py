@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -63,8 +64,8 @@ def renew(
     source = Source(dataset, files)
     rows = {e.name: row for row, e in enumerate(kept.manifest.entries)} if kept else {}
     old = [kept.manifest.entries[rows[name]] if kept and name in rows else None for name in files.names]
-    with ThreadPoolExecutor(workers) as pool:
-        usable = list(pool.map(source.unchanged, range(len(old)), old))
+    with _threads(workers) as each:
+        usable = list(each(source.unchanged, range(len(old)), old))
     if kept and list(rows) == files.names and all(usable):
         entries = [one for one in usable if one is not None]
         Manifest(made, kept.manifest.shapes, kept.manifest.arrays, kept.manifest.digest, entries).save(folder)
@@ -82,7 +83,7 @@ def renew(
     with (
         _freeing(folder),
         Building(folder, {**made, "names": len(old), "shapes": shapes}) as building,
-        ThreadPoolExecutor(workers) as pool,  # innermost: no thread may write into a file that is closed
+        _threads(workers) as each,  # innermost: no thread may write into a file that is closed
     ):
 
         def work(index: int) -> Entry:
@@ -96,7 +97,7 @@ def renew(
             tick()
             return done
 
-        entries = list(pool.map(work, range(len(old))))
+        entries = list(each(work, range(len(old))))
         digest = dataset.digest([tuple(map(bytes.fromhex, one.digests)) for one in entries])
         Manifest(made, shapes, building.finish(), digest, entries).save(building.folder)
     building.move(folder)
@@ -208,6 +209,16 @@ class Building:
 
     def __exit__(self, *_: object) -> None:
         self.opened.close()
+
+
+@contextlib.contextmanager
+def _threads(number: int) -> Iterator[Callable[..., Iterator[Any]]]:
+    """`map` by so many threads; one is this one, as another would only wait for it and be waited for."""
+    if number == 1:
+        yield map
+    else:
+        with ThreadPoolExecutor(number) as pool:
+            yield pool.map
 
 
 @contextlib.contextmanager
