@@ -6,8 +6,8 @@ all of them.
 Seen on 2026-11-20 on two shared cores (load 1.4), torch 2.15, times the best of torchvision's first and second
 transforms and Albumentations 2.0.8: 1024 px PNG bytes 242 to 263, numbers 64; 480x360 numbers 38 from PNG, as the
 photos were published, 16 from the JPEG copies, which decode in under half of the time (goal 25); a loader with two
-workers, wall time: bytes 136 to 179, numbers 41 to 52; building 1.11 epochs of decoding (goal 1.1), two threads 1.70 x
-faster where plain decoding is 1.65 x (goal 1.8); opening 701 pairs 5.2 ms; private memory 63 MB.
+workers, wall time: bytes 136 to 179, numbers 41 to 52; building 1.09 epochs of decoding (goal 1.1), two threads 1.69 x
+faster where plain decoding is 1.65 to 1.72 x (goal 1.8); opening 701 pairs 5.2 ms; private memory 63 MB.
 
 What bounds them: numbers of a 320 px crop take 125 us, 85 would be 25 times the JPEG readers.  Bytes alone take 56,
 filling the floats 13 and the wide labels 9: that is 78 before a number is computed, and the cast takes 13 more.  A
